@@ -1,0 +1,100 @@
+"""Everything that can go wrong, whose fault it is, and what to do now.
+
+    FailoverError
+    ├── UsageError              the caller's mistake; nothing happened; mend the call
+    │   ├── BadTicket           the text is no ticket, is cut off, or has expired
+    │   ├── BadAddress          not an address, or not one of this machine
+    │   └── BadSettings         a value out of its range; says which and what would do
+    ├── NotHost                 this member is not the host (any more); nothing happened; ask the present host
+    ├── OutcomeUnknown          it may have happened or not; look at the state before trying again
+    ├── Refused                 the host or its server function said no; nothing happened
+    ├── NotAdmitted             joining failed: the invite is used up, expired or refused
+    ├── Unreachable             nobody answered at the addresses given
+    ├── Closed                  this member is closed or has stopped; nothing happened
+    ├── PortInUse               another program holds the port; choose another or 0
+    ├── StorageInUse            another process has this storage open
+    ├── StorageCorrupt          the file is damaged; names it and says what to do; nothing was changed
+    ├── StorageMissing          no identity stored, and neither `ticket` nor `found` was given
+    ├── StorageFailed           the disk refused (full, read-only); what was accepted before is kept
+    ├── ApplyFailed             the application's `apply` raised; has the entry's index and the original as cause
+    └── MalformedBytes          bytes from outside break a rule; caught, counted and dropped inside the library
+"""
+
+from __future__ import annotations
+
+
+class FailoverError(Exception):
+    """Base of all errors that this library raises on purpose."""
+
+
+class UsageError(FailoverError):
+    """The call cannot work as it was made. Nothing happened; mend the call."""
+
+
+class BadTicket(UsageError):
+    """The text is no ticket, is cut off or mistyped, or has expired. Ask for a new one."""
+
+
+class BadAddress(UsageError):
+    """The text is not an address, or this machine has no such address."""
+
+
+class BadSettings(UsageError):
+    """A setting is out of its range; the message names it and its range."""
+
+
+class NotHost(FailoverError):
+    """This member is not the host, or not any more. The command did not happen; a request to the host may."""
+
+
+class OutcomeUnknown(FailoverError):
+    """The command may have happened or not. Never retried by itself; look at the state before trying again."""
+
+
+class Refused(FailoverError):
+    """The host or its server function refused before anything happened. The text is its reason."""
+
+
+class NotAdmitted(FailoverError):
+    """The cluster did not admit this member: the invite is used up, expired or was refused. Ask for a new ticket."""
+
+
+class Unreachable(FailoverError):
+    """Nobody answered at the addresses given. Check that the game runs, and that UDP passes the firewall."""
+
+
+class Closed(FailoverError):
+    """This member is closed or has stopped. Nothing happened."""
+
+
+class PortInUse(FailoverError):
+    """Another program holds the UDP port. Choose another port, or 0 for any free one."""
+
+
+class StorageInUse(FailoverError):
+    """Another process has this storage open. Close it there, or use another file."""
+
+
+class StorageCorrupt(FailoverError):
+    """The storage is damaged, or not one of ours. Nothing was changed; the message names the file."""
+
+
+class StorageMissing(FailoverError):
+    """The storage is new, and neither a ticket to join with nor `found=True` was given."""
+
+
+class StorageFailed(FailoverError):
+    """The disk refused a write (full, read-only, failing). Everything accepted before is kept."""
+
+
+class ApplyFailed(FailoverError):
+    """The application's `apply` raised at `index`; the original exception is the cause."""
+
+    def __init__(self, index: int, message: str) -> None:
+        """Say where it happened and what was raised."""
+        super().__init__(f"apply raised at log index {index}: {message}")
+        self.index = index
+
+
+class MalformedBytes(FailoverError):
+    """Bytes from outside break a rule of the format. Raised by functions named `..._untrusted`, and by no others."""

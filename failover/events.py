@@ -1,0 +1,109 @@
+"""What the application hears, as frozen values.
+
+Role events (`BecomeHost`, `StopHost`) are level: a slow reader sees the present. The others queue, 256 of them.
+An event is heard when it is queued and `wake` was called; act on `member.is_host` at use, not on memory of events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from failover.ids import Epoch, LogIndex, MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class BecomeHost:
+    """This member hosts from now on; all that earlier hosts accepted is applied."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class StopHost:
+    """The tenure is over; no `Host` method of this epoch does anything any more."""
+
+    epoch: Epoch
+    reason: str
+    """`lease lost`, `higher term`, `handed over` or `closed`."""
+    error: BaseException | None = None
+    """What the server function raised, if that ended the tenure."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostChanged:
+    """Another tenure began somewhere. Times are measured on this member's clock."""
+
+    host: MemberId
+    epoch: Epoch
+    silence_ms: float
+    """From the last heartbeat of the old host to the first sign of an election; 0 for the first host."""
+    election_ms: float
+    """From there to the first entry of the new host."""
+    reason: str
+    """`founded`, `handed over` or `silent`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumLost:
+    """Too few voters are reachable; nothing is accepted until `QuorumRegained`."""
+
+    reachable: int
+    voters: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumRegained:
+    """There is a host again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A committed entry admitted this member."""
+
+    member: MemberId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A committed entry ended this member's membership, by its own wish or by removal."""
+
+    member: MemberId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateDiverged:
+    """Members that applied the same entries have different states: `apply` is not deterministic."""
+
+    index: LogIndex
+    member: MemberId
+    """With whom the digests differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventsDropped:
+    """The queue was full: this many events before this one were lost to the reader."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The member is no more; the last event."""
+
+    error: BaseException | None = None
+
+
+Event = (
+    BecomeHost
+    | StopHost
+    | HostChanged
+    | QuorumLost
+    | QuorumRegained
+    | MemberJoined
+    | MemberLeft
+    | StateDiverged
+    | EventsDropped
+    | Stopped
+)

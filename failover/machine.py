@@ -1,0 +1,61 @@
+"""What an application brings: a deterministic state machine.
+
+Every member applies the same commands in the same order, so equal code gives equal states everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from failover.ids import Epoch, LogIndex, MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What `apply` may know besides the command; the same on every member."""
+
+    index: LogIndex
+    """The command's place in the log."""
+    epoch: Epoch
+    """The tenure in which the host appended it."""
+    sender: MemberId | None
+    """The authenticated member whose request this is; None for the host's own commands."""
+    time: float
+    """Cluster seconds: stamped by the host, never backwards, standing still while there is no host."""
+
+
+class StateMachine(Protocol):
+    """The application's state. All methods but `view` are called from the member's thread alone."""
+
+    def apply(self, command: bytes, context: Context) -> bytes:
+        """Carry out one command and return the reply for its sender.
+
+        Deterministic: nothing but the state, `command` and `context` may influence what it does. It judges
+        legality; a refusal is a reply like any other. It must accept any bytes. If it raises, the member stops
+        with `ApplyFailed`, since the others would raise too or differ.
+
+        Returns:
+            0 to 65,536 bytes.
+        """
+        ...
+
+    def view(self) -> object:
+        """Return an immutable picture of the state, for any thread. Called after each batch of commands."""
+        ...
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Yield the whole state in pieces, each made within 5 ms; `apply` may run between two pieces.
+
+        The iterator works on a frozen view: what `apply` does after `snapshot` was called is not in it.
+        """
+        ...
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Replace the whole state by what `snapshot` yielded once, here or on another member."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return 4 to 32 bytes that are equal exactly when the states are equal."""
+        ...

@@ -1,0 +1,91 @@
+"""What the core decides, for the driver to carry out: one value per round.
+
+The fields stand in the order in which they are carried out. The driver decides nothing: it stops and starts
+the host, writes, sends and applies as told, and reports what is done (`Core.stored`, `applied`, `host_stopped`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from failover.ids import LogIndex, MemberId, Term
+from failover.raft.membership import Membership
+from failover.raft.messages import Entry, Message
+
+
+class StopReason(Enum):
+    """Why a tenure ended."""
+
+    LEASE_LOST = "lease lost"
+    """Too few voters answered in time; another member may host soon."""
+    HIGHER_TERM = "higher term"
+    """Another member is ahead; this one follows."""
+    HANDED_OVER = "handed over"
+    """On request, on closing, or because the server function failed."""
+    CLOSED = "closed"
+    """This member was closed while it could not hand over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HardState:
+    """What must survive a restart besides the log (Raft, figure 2, and the promise ceiling)."""
+
+    term: Term = Term(0)
+    voted_for: MemberId | None = None
+    promise_ceiling_s: float = 0.0
+    """No promise longer than this was ever made; a restarted member waits this long before it helps anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotMeta:
+    """Where a snapshot stands in the log."""
+
+    last_index: LogIndex
+    last_term: Term
+    membership: Membership
+    """The membership in force at `last_index`; it is committed."""
+    membership_index: LogIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One transaction of the storage. Either all of it survives a crash or none of it.
+
+    The order within: drop entries from `truncate_from` on, then append `entries`, then `compact_to`.
+    """
+
+    number: int
+    """Goes back with `Core.stored`. Numbers rise by one; completions are reported in their order."""
+    hard_state: HardState | None = None
+    truncate_from: LogIndex | None = None
+    entries: tuple[Entry, ...] = ()
+    """Consecutive; they follow directly on what is stored (after truncation)."""
+    compact_to: LogIndex | None = None
+    """Entries up to here may be deleted; the stored snapshot covers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Everything to do before the next input is waited for. Empty fields mean: nothing of this kind."""
+
+    stop_host: StopReason | None = None
+    """First of all, at once: the tenure is over. The server function's scope is cancelled, then `host_stopped`."""
+    messages_now: tuple[tuple[MemberId, Message], ...] = ()
+    """May leave before `write` is durable (the leader's appends and heartbeats: dissertation, 10.2.1)."""
+    write: Write | None = None
+    """To be made durable; `Core.stored(write.number)` afterwards."""
+    messages_after_store: tuple[tuple[MemberId, Message], ...] = ()
+    """Must not leave before `write`, and every earlier write, is durable (votes and answers)."""
+    apply: tuple[Entry, ...] = ()
+    """Committed, in order, once each; `Core.applied` afterwards."""
+    install_snapshot: SnapshotMeta | None = None
+    """The snapshot just received under this meta is to be stored and restored; `Core.snapshot_installed`."""
+    send_snapshot: tuple[MemberId, ...] = ()
+    """These members need the stored snapshot; `Core.snapshot_failed` if it did not arrive."""
+    take_snapshot: bool = False
+    """The log has grown: take a snapshot at the applied index; `Core.snapshot_stored` afterwards."""
+    become_host: Term | None = None
+    """The tenure of this term begins: start the server function."""
+    deadline: float = float("inf")
+    """Call `Core.tick` when the clock reaches this, unless another input comes first."""

@@ -1,0 +1,1 @@
+"""The cellar: what survives a restart. SQLite for real, memory for tests and throw-away games."""
