@@ -37,8 +37,33 @@ class Stored:
     """Consecutive, from the first that was kept to the last."""
 
 
+class SnapshotWriter(Protocol):
+    """A snapshot on its way into a storage, piece by piece; other calls may come between two pieces."""
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next bytes. Chunks may be cut anew: what comes back is the same bytes in the same order.
+
+        Raises:
+            StorageFailed: the disk refused, or the snapshot was abandoned or a newer one begun; begin again.
+        """
+        ...
+
+    def finish(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
+        """Put this snapshot in place of the stored one, as `Storage.save_snapshot` says; durable on return."""
+        ...
+
+    def abandon(self) -> None:
+        """Throw away what was added. Idempotent, and nothing after `finish`."""
+        ...
+
+
 class Storage(Protocol):
-    """One member's durable memory."""
+    """One member's durable memory.
+
+    Any method may raise `StorageFailed` (the disk refused: nothing of this call is stored, everything before
+    it is, and the call may be repeated when the cause is gone) or `StorageCorrupt` (damage was found). A call
+    that breaks the rules of `span.py` is a mistake of the caller: an assert fails, and nothing is written.
+    """
 
     def identity(self) -> Identity | None:
         """Return who this storage is, None for a new one."""
@@ -64,6 +89,14 @@ class Storage(Protocol):
         """Carry out the writes in their order, in one transaction; durable on return."""
         ...
 
+    def snapshot_writer(self) -> SnapshotWriter:
+        """Begin a snapshot that is stored in pieces, so that writes can go on meanwhile.
+
+        One at a time: beginning another abandons the first. A crash before `finish` leaves the stored
+        snapshot as it was.
+        """
+        ...
+
     def save_snapshot(self, meta: SnapshotMeta, chunks: Iterable[bytes], *, replaces_log: bool) -> None:
         """Store a snapshot in place of the last one; durable on return, all or nothing.
 
@@ -72,6 +105,8 @@ class Storage(Protocol):
             chunks: its bytes; taken one at a time, so that a large one never has to fit in memory.
             replaces_log: True for a snapshot from another member: all stored entries go in the same
                 transaction, unless the log holds (`last_index`, `last_term`): then only those up to it.
+                False for one's own: the log stays (`Write.compact_to` shortens it), and a snapshot older than
+                the stored one, overtaken by one from another member, is left aside.
         """
         ...
 
@@ -80,7 +115,11 @@ class Storage(Protocol):
         ...
 
     def read_snapshot(self) -> Iterator[bytes]:
-        """Yield the bytes of the stored snapshot; nothing if there is none."""
+        """Yield the bytes of the stored snapshot; nothing if there is none.
+
+        Raises:
+            StorageFailed: between two pieces a newer snapshot took its place; read again.
+        """
         ...
 
     def get_note(self, key: str) -> bytes | None:
@@ -88,7 +127,7 @@ class Storage(Protocol):
         ...
 
     def set_note(self, key: str, value: bytes) -> None:
-        """Store a small value of the layers above (addresses, secrets received at joining); durable on return."""
+        """Store a small value of the layers above (addresses, secrets of joining); durable on return."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,300 @@
+"""The storage that survives a power failure: one SQLite file.
+
+One call that changes something is one transaction and one sync. Tables: `entry` (the log), `record` (single
+values, each sealed with a checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces are
+the stored one, so a crash while a new one is written leaves only pieces that nobody points to).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+from zlib import crc32
+
+from failover.errors import Closed, MalformedBytes, StorageFailed
+from failover.raft.effects import HardState, SnapshotMeta, Write
+from failover.raft.messages import Entry
+from failover.storage import records
+from failover.storage.contract import Identity, SnapshotWriter, Stored
+from failover.storage.loading import load_entries
+from failover.storage.span import Span
+from failover.storage.sqlite_file import corrupt, open_exclusive, translated
+
+CHUNK_SIZE = 256 * 1024
+"""Snapshots are cut into rows of this size; each is one transaction, so that writes wait for one at most."""
+
+_INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
+_T = TypeVar("_T")
+
+
+class SqliteStorage:
+    """A `Storage` in the file at `path`.
+
+    Directories are made, and the file is readable by its owner alone. Nobody else can open it meanwhile.
+
+    Raises:
+        StorageInUse, StorageCorrupt, StorageFailed: as `sqlite_file.open_exclusive` says.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._open: sqlite3.Connection | None = open_exclusive(self.path)
+        self._writer: _SqliteSnapshotWriter | None = None
+        try:
+            with translated(self.path):
+                self._span = self._find_span()
+                self._remove_chunks_of_nobody()
+        except BaseException:
+            self.close()
+            raise
+
+    def identity(self) -> Identity | None:
+        """See `Storage.identity`."""
+        return self._read("identity", records.unpack_identity_untrusted)
+
+    def found(self, identity: Identity, hard_state: HardState) -> None:
+        """See `Storage.found`."""
+        assert self.identity() is None, "a storage belongs to one identity for ever"
+        with self._transaction():
+            self._put("identity", records.pack_identity(identity))
+            self._put("hard_state", records.pack_hard_state(hard_state))
+
+    def begin_incarnation(self, at_least: int) -> tuple[int, int]:
+        """See `Storage.begin_incarnation`."""
+        previous = self._read("incarnation", records.unpack_number_untrusted) or 0
+        new = max(previous + 1, at_least)
+        with self._transaction():
+            self._put("incarnation", records.pack_number(new))
+        return previous, new
+
+    def load(self) -> Stored:
+        """See `Storage.load`."""
+        hard_state = self._read("hard_state", records.unpack_hard_state_untrusted) or HardState()
+        meta = self.snapshot_meta()
+        with translated(self.path):
+            try:
+                entries = load_entries(self._connection(), self._span, meta)
+            except MalformedBytes as error:
+                raise corrupt(self.path, f"damaged ({error})") from error
+        return Stored(hard_state, meta, entries)
+
+    def write(self, batch: tuple[Write, ...]) -> None:
+        """See `Storage.write`."""
+        span = self._span
+        with self._transaction() as connection:
+            for write in batch:
+                span = span.after_write(write)
+                if write.truncate_from is not None:
+                    connection.execute("DELETE FROM entry WHERE log_index >= ?", (write.truncate_from,))
+                if write.entries:
+                    connection.executemany(_INSERT_ENTRY, map(_row, write.entries))
+                if write.compact_to is not None:
+                    connection.execute("DELETE FROM entry WHERE log_index <= ?", (write.compact_to,))
+            hard_states = [write.hard_state for write in batch if write.hard_state is not None]
+            if hard_states:
+                self._put("hard_state", records.pack_hard_state(hard_states[-1]))
+        self._span = span
+
+    def snapshot_writer(self) -> SnapshotWriter:
+        """See `Storage.snapshot_writer`."""
+        if self._writer is not None:
+            self._writer.abandon()
+        with translated(self.path):
+            last = self._connection().execute("SELECT max(number) FROM chunk").fetchone()[0]
+        self._writer = _SqliteSnapshotWriter(self, (last or 0) + 1)
+        return self._writer
+
+    def save_snapshot(self, meta: SnapshotMeta, chunks: Iterable[bytes], *, replaces_log: bool) -> None:
+        """See `Storage.save_snapshot`."""
+        writer = self.snapshot_writer()
+        try:
+            for chunk in chunks:
+                writer.add(chunk)
+            writer.finish(meta, replaces_log=replaces_log)
+        except BaseException:
+            writer.abandon()
+            raise
+
+    def snapshot_meta(self) -> SnapshotMeta | None:
+        """See `Storage.snapshot_meta`."""
+        snapshot = self._read("snapshot", records.unpack_snapshot_untrusted)
+        return snapshot[0] if snapshot else None
+
+    def read_snapshot(self) -> Iterator[bytes]:
+        """See `Storage.read_snapshot`."""
+        begun_with = self._read("snapshot", records.unpack_snapshot_untrusted)
+        if begun_with is None:
+            return
+        _, first, count = begun_with
+        for number in range(first, first + count):
+            if self._read("snapshot", records.unpack_snapshot_untrusted) != begun_with:
+                raise StorageFailed("a newer snapshot took the place of the one being read; read again")
+            yield self._read_chunk(number)
+
+    def get_note(self, key: str) -> bytes | None:
+        """See `Storage.get_note`."""
+        return self._read(f"note/{key}", bytes)
+
+    def set_note(self, key: str, value: bytes) -> None:
+        """See `Storage.set_note`."""
+        with self._transaction():
+            self._put(f"note/{key}", value)
+
+    def close(self) -> None:
+        """See `Storage.close`. Moves the write-ahead log into the main file, so that one file is left."""
+        connection, self._open = self._open, None
+        if connection is not None:
+            connection.close()
+
+    # --- what the above is made of -----------------------------------------------------------------------
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._open is None:
+            raise Closed(f"the storage {self.path} is closed")
+        return self._open
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit what the block does, or nothing of it; afterwards no transaction is open either way."""
+        connection = self._connection()
+        with translated(self.path):
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite ends it by itself after some errors
+                    with suppress(sqlite3.Error):  # the first error is the one to hear about
+                        connection.execute("ROLLBACK")
+                raise
+
+    def _put(self, name: str, record: bytes) -> None:
+        row = (name, records.seal(record, name))
+        self._connection().execute("INSERT OR REPLACE INTO record VALUES (?, ?)", row)
+
+    def _read(self, name: str, unpack_untrusted: Callable[[bytes], _T]) -> _T | None:
+        query = "SELECT sealed FROM record WHERE name = ?"
+        with translated(self.path):
+            row = self._connection().execute(query, (name,)).fetchone()
+        if row is None:
+            return None
+        try:
+            return unpack_untrusted(records.unseal_untrusted(row[0], name))
+        except MalformedBytes as error:
+            raise corrupt(self.path, f"damaged ({error})") from error
+
+    def _find_span(self) -> Span:
+        first, last = (
+            self._connection().execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
+        )
+        meta = self.snapshot_meta()
+        snapshot_index = meta.last_index if meta else 0
+        if first is None:
+            first, last = snapshot_index + 1, snapshot_index
+        try:
+            return Span(first, last, snapshot_index)
+        except AssertionError as error:
+            text = f"the log from {first} to {last} does not fit the snapshot at {snapshot_index}"
+            raise corrupt(self.path, text) from error
+
+    # --- snapshots ---------------------------------------------------------------------------------------
+
+    def _read_chunk(self, number: int) -> bytes:
+        query = "SELECT data, checksum FROM chunk WHERE number = ?"
+        with translated(self.path):
+            row = self._connection().execute(query, (number,)).fetchone()
+        if row is None or not isinstance(row[0], bytes) or row[1] != crc32(row[0], number & 0xFFFFFFFF):
+            raise corrupt(self.path, f"damaged (chunk {number} of the snapshot)")
+        return row[0]
+
+    def _add_chunk(self, writer: _SqliteSnapshotWriter, number: int, data: bytes) -> None:
+        self._require_newest(writer)
+        with self._transaction() as connection:
+            row = (number, data, crc32(data, number & 0xFFFFFFFF))
+            connection.execute("INSERT INTO chunk VALUES (?, ?, ?)", row)
+
+    def _finish_snapshot(
+        self, writer: _SqliteSnapshotWriter, meta: SnapshotMeta, chunks: range, *, replaces_log: bool
+    ) -> None:
+        self._require_newest(writer)
+        stored = self.snapshot_meta()
+        if stored and stored.last_index > meta.last_index and not replaces_log:
+            writer.abandon()
+            return
+        matches = self._holds(meta, stored)
+        span = self._span.after_snapshot(meta, replaces_log=replaces_log, log_matches=matches)
+        with self._transaction() as connection:
+            self._put("snapshot", records.pack_snapshot(meta, chunks.start, len(chunks)))
+            if replaces_log:
+                bounds = (span.first, span.last)
+                connection.execute("DELETE FROM entry WHERE log_index NOT BETWEEN ? AND ?", bounds)
+        self._span, self._writer = span, None
+        self._remove_chunks_of_nobody()
+
+    def _holds(self, meta: SnapshotMeta, stored: SnapshotMeta | None) -> bool:
+        if stored and (stored.last_index, stored.last_term) == (meta.last_index, meta.last_term):
+            return True
+        query = "SELECT term FROM entry WHERE log_index = ?"
+        with translated(self.path):
+            row = self._connection().execute(query, (meta.last_index,)).fetchone()
+        return row is not None and row[0] == meta.last_term
+
+    def _require_newest(self, writer: _SqliteSnapshotWriter) -> None:
+        if self._writer is not writer:
+            raise StorageFailed("this snapshot was abandoned, or a newer one was begun")
+
+    def _abandon(self, writer: _SqliteSnapshotWriter) -> None:
+        if self._writer is writer:
+            self._writer = None
+            self._remove_chunks_of_nobody()
+
+    def _remove_chunks_of_nobody(self) -> None:
+        """Free the pieces of earlier and unfinished snapshots, a few in each transaction."""
+        snapshot = self._read("snapshot", records.unpack_snapshot_untrusted)
+        first, count = snapshot[1:] if snapshot else (0, 0)
+        query = "SELECT number FROM chunk WHERE number NOT BETWEEN ? AND ?"
+        connection = self._connection()
+        numbers = connection.execute(query, (first, first + count - 1)).fetchall()
+        for start in range(0, len(numbers), 16):
+            with self._transaction():
+                connection.executemany("DELETE FROM chunk WHERE number = ?", numbers[start : start + 16])
+
+
+class _SqliteSnapshotWriter:
+    """Cuts what it is given into rows, and stores each as soon as it is full."""
+
+    def __init__(self, storage: SqliteStorage, first_chunk: int) -> None:
+        self._storage = storage
+        self._chunks = range(first_chunk, first_chunk)
+        self._pending = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        self._storage._require_newest(self)
+        for start in range(0, len(chunk), CHUNK_SIZE):
+            self._pending += chunk[start : start + CHUNK_SIZE]
+            while len(self._pending) >= CHUNK_SIZE:
+                self._store(CHUNK_SIZE)
+
+    def finish(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
+        if self._pending:
+            self._store(len(self._pending))
+        self._storage._finish_snapshot(self, meta, self._chunks, replaces_log=replaces_log)
+
+    def abandon(self) -> None:
+        self._pending.clear()
+        self._storage._abandon(self)
+
+    def _store(self, size: int) -> None:
+        self._storage._add_chunk(self, self._chunks.stop, bytes(self._pending[:size]))
+        del self._pending[:size]
+        self._chunks = range(self._chunks.start, self._chunks.stop + 1)
+
+
+def _row(entry: Entry) -> tuple[int, int, bytes, bytes | None, int]:
+    membership = None if entry.membership is None else records.pack_membership(entry.membership)
+    checksum = records.entry_checksum(entry.index, entry.term, entry.command, membership)
+    return entry.index, entry.term, entry.command, membership, checksum
