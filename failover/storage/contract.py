@@ -49,7 +49,7 @@ class SnapshotWriter(Protocol):
         ...
 
     def finish(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
-        """Put this snapshot in place of the stored one, as `Storage.save_snapshot` says; durable on return."""
+        """Put this snapshot in place of the stored one (see `Storage.save_snapshot`); durable on return."""
         ...
 
     def abandon(self) -> None:

@@ -117,9 +117,7 @@ class MemoryStorage:
             stored is not None and (stored.last_index, stored.last_term) == place
         )
         self._span = self._span.after_snapshot(meta, replaces_log=replaces_log, log_matches=matches)
-        self._entries = [
-            entry for entry in self._entries if self._span.first <= entry.index <= self._span.last
-        ]
+        self._entries = [entry for entry in self._entries if self._span.first <= entry.index <= self._span.last]
         self._snapshot = (meta, tuple(chunks))
 
     def _require_newest(self, writer: _MemorySnapshotWriter) -> None:

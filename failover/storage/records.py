@@ -28,13 +28,22 @@ _NUMBER = struct.Struct(">Q")
 _PRIVATE_KEY_SIZE = 32
 
 
+INDEX_FACTOR = 2654435761
+"""Odd, so that multiplying loses none of the lower 32 bits."""
+
+
+def term_mark(term: int) -> int:
+    """Return what `term` adds to the start value of its entries' checksums; the upper half is folded in."""
+    return (term ^ term >> 32) * 40503
+
+
 def entry_checksum(index: int, term: int, command: bytes, membership: bytes | None) -> int:
     """Return a checksum over one entry.
 
-    The start value mixes in place and term (odd factors lose no bit of the lower 32; the upper half of a term
-    is folded in), so that a row which is whole but stands in the wrong place does not pass.
+    The start value mixes in place and term, so that a row which is whole but stands in the wrong place does
+    not pass.
     """
-    checksum = crc32(command, (index * 2654435761 + (term ^ term >> 32) * 40503) & 0xFFFFFFFF)
+    checksum = crc32(command, (index * INDEX_FACTOR + term_mark(term)) & 0xFFFFFFFF)
     return checksum if membership is None else crc32(membership, checksum)
 
 

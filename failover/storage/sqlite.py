@@ -1,8 +1,8 @@
 """The storage that survives a power failure: one SQLite file.
 
 One call that changes something is one transaction and one sync. Tables: `entry` (the log), `record` (single
-values, each sealed with a checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces are
-the stored one, so a crash while a new one is written leaves only pieces that nobody points to).
+values, each sealed with a checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces
+are the stored one, so a crash while a new one is written leaves only pieces that nobody points to).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ CHUNK_SIZE = 256 * 1024
 """Snapshots are cut into rows of this size; each is one transaction, so that writes wait for one at most."""
 
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
+_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot"}
 _T = TypeVar("_T")
 
 
@@ -46,8 +47,8 @@ class SqliteStorage:
         self._writer: _SqliteSnapshotWriter | None = None
         try:
             with translated(self.path):
+                self._check_records()
                 self._span = self._find_span()
-                self._remove_chunks_of_nobody()
         except BaseException:
             self.close()
             raise
@@ -80,6 +81,8 @@ class SqliteStorage:
                 entries = load_entries(self._connection(), self._span, meta)
             except MalformedBytes as error:
                 raise corrupt(self.path, f"damaged ({error})") from error
+        if self._writer is None:  # not before all was found good: a damaged file stays as it is
+            self._remove_chunks_of_nobody()
         return Stored(hard_state, meta, entries)
 
     def write(self, batch: tuple[Write, ...]) -> None:
@@ -187,10 +190,28 @@ class SqliteStorage:
         except MalformedBytes as error:
             raise corrupt(self.path, f"damaged ({error})") from error
 
+    def _check_records(self) -> None:
+        """Read every record once: one whose name was damaged would otherwise only seem never written."""
+        names = set()
+        for name, sealed in self._connection().execute("SELECT name, sealed FROM record").fetchall():
+            try:
+                if not isinstance(name, str) or not (name in _RECORD_NAMES or name.startswith("note/")):
+                    raise MalformedBytes("a record of unknown name")
+                records.unseal_untrusted(sealed, name)
+            except MalformedBytes as error:
+                raise corrupt(self.path, f"damaged ({error})") from error
+            names.add(name)
+        if "identity" in names and "hard_state" not in names:
+            raise corrupt(self.path, "damaged (an identity without term and vote)")
+        snapshot = self._read("snapshot", records.unpack_snapshot_untrusted)
+        if snapshot:
+            _, first, count = snapshot
+            query = "SELECT count(*) FROM chunk WHERE number BETWEEN ? AND ?"
+            if self._connection().execute(query, (first, first + count - 1)).fetchone()[0] != count:
+                raise corrupt(self.path, "damaged (pieces of the snapshot are missing)")
+
     def _find_span(self) -> Span:
-        first, last = (
-            self._connection().execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
-        )
+        first, last = self._connection().execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
         meta = self.snapshot_meta()
         snapshot_index = meta.last_index if meta else 0
         if first is None:

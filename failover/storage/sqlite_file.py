@@ -21,9 +21,9 @@ APPLICATION_ID = 0x464F5652
 FORMAT_VERSION = 1
 """The `user_version`: the arrangement of the tables below."""
 
-QUICK_CHECK_SIZE_MAX = 8 * 1024 * 1024
-"""Files up to this size are checked whole at opening (a few tens of milliseconds). For larger ones it would cost
-as much as loading; there the checksum on every row, read by `load` anyhow, finds what matters."""
+QUICK_CHECK_SIZE_MAX = 64 * 1024 * 1024
+"""Files up to this size have their structure checked at opening (measured: 1.5 ms for each MiB, in cache).
+For larger ones that would be felt; there the checksums on all rows, which `load` reads anyhow, must do."""
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -134,7 +134,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
             raise StorageFailed(f"{path}: there is no such file")
         check_is_ours(path)
         # A write-ahead log beside it means: open elsewhere (then the first read says so), or left by a crash
-        # and to be read along. Without one nothing can change, and `immutable` keeps SQLite from making files.
+        # and to be read along. Without one nothing can change; `immutable` keeps SQLite from making files.
         left_over = path.with_name(path.name + "-wal").exists()
         connection = _connect(path, "mode=ro" if left_over else "mode=ro&immutable=1")
         try:
@@ -148,8 +148,8 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 def check_is_ours(path: Path) -> None:
     """Refuse, without touching it, what another program wrote.
 
-    Read through an `immutable` connection, which takes no locks and makes no files. (A plain `open` and `close`
-    of the file would drop this process's POSIX locks on it: https://www.sqlite.org/howtocorrupt.html, 2.2.)
+    Read through an `immutable` connection, which takes no locks and makes no files. (A plain `open` and
+    `close` would drop this process's POSIX locks on the file: https://www.sqlite.org/howtocorrupt.html, 2.2.)
     """
     if path.is_dir():
         raise StorageCorrupt(f"{path} is a directory; name a file in it")
@@ -162,7 +162,7 @@ def check_is_ours(path: Path) -> None:
             found = connection.execute("PRAGMA application_id").fetchone()[0]
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT:
-                return  # perhaps only because another process is writing just now; judged again under the lock
+                return  # perhaps another process is just writing; judged again under the lock
             raise
     if found != APPLICATION_ID:
         raise corrupt(path, "a database of another program")

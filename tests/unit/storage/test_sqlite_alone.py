@@ -1,0 +1,163 @@
+"""The file of `SqliteStorage`: one process at a time, whole from its birth, for its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from failover.errors import Closed, StorageCorrupt, StorageFailed, StorageInUse
+from failover.ids import LogIndex
+from failover.raft.effects import Write
+from failover.storage.sqlite import SqliteStorage
+
+SECOND_PROCESS = """
+import sys, time
+from failover.errors import StorageInUse
+from failover.storage.sqlite import SqliteStorage
+start = time.monotonic()
+try:
+    SqliteStorage(sys.argv[1])
+except StorageInUse as error:
+    print(f"{time.monotonic() - start:.3f} {error}")
+"""
+
+
+def in_second_process(path) -> str:
+    command = [sys.executable, "-c", SECOND_PROCESS, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=os.getcwd())
+    return done.stdout
+
+
+def test_a_second_process_hears_at_once_that_the_storage_is_in_use(path, samples):
+    storage = SqliteStorage(path)
+    storage.write(samples.append(1, 3))
+    seconds, _, text = in_second_process(path).partition(" ")
+    assert str(path) in text and "another process" in text
+    assert float(seconds) < 1
+    storage.write(samples.append(4, 4))
+    storage.close()
+    assert in_second_process(path) == ""
+
+
+def test_a_second_object_in_the_same_process_is_kept_out_and_does_not_break_the_lock(path, samples):
+    """Closing any descriptor of a file drops all POSIX locks that the process has on it."""
+    storage = SqliteStorage(path)
+    with pytest.raises(StorageInUse):
+        SqliteStorage(path)
+    assert "another process" in in_second_process(path)
+    storage.write(samples.append(1, 1))
+    storage.close()
+
+
+def test_directories_are_made_and_the_file_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "player one" / "games #2?" / "50% ö.db"
+    storage = SqliteStorage(path)
+    assert sorted(os.listdir(path.parent)) == ["50% ö.db", "50% ö.db-wal"]
+    if os.name == "posix":
+        for name in os.listdir(path.parent):
+            assert stat.S_IMODE((path.parent / name).stat().st_mode) == 0o600
+    storage.close()
+    assert os.listdir(path.parent) == ["50% ö.db"]
+
+
+def test_a_path_may_be_text(tmp_path, samples):
+    storage = SqliteStorage(str(tmp_path / "game.db"))
+    storage.write(samples.append(1, 1))
+    storage.close()
+
+
+def test_a_relative_path_is_one_file_wherever_the_process_goes_later(tmp_path, samples, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    storage = SqliteStorage("game.db")
+    monkeypatch.chdir("/")
+    storage.write(samples.append(1, 1))
+    storage.close()
+    storage = SqliteStorage(tmp_path / "game.db")
+    assert storage.load().entries == samples.entries(1, 1)
+    storage.close()
+
+
+def test_a_closed_storage_says_so(path, samples):
+    storage = SqliteStorage(path)
+    storage.close()
+    for call in (storage.load, storage.identity, lambda: storage.write(samples.append(1, 1))):
+        with pytest.raises(Closed):
+            call()
+
+
+def test_it_may_be_used_from_one_thread_after_another(path, samples):
+    storage = SqliteStorage(path)
+    for index in range(1, 4):
+        thread = threading.Thread(target=storage.write, args=(samples.append(index, index),))
+        thread.start()
+        thread.join()
+    assert storage.load().entries == samples.entries(1, 3)
+    storage.close()
+
+
+def test_the_write_ahead_log_stays_bounded(path, samples):
+    storage = SqliteStorage(path)
+    log = path.with_name(path.name + "-wal")
+    largest = 0
+    for index in range(1, 201):
+        storage.write((Write(index, entries=(samples.entry(index, 1, b"x" * 100_000),)),))
+        largest = max(largest, log.stat().st_size)
+    storage.close()
+    assert largest < 6 * 1024 * 1024
+
+
+def test_a_compacted_log_makes_room_that_is_used_again(path, samples):
+    storage = SqliteStorage(path)
+    for round_ in range(6):
+        first = round_ * 100 + 1
+        for index in range(first, first + 100):
+            storage.write((Write(index, entries=(samples.entry(index, 1, b"x" * 10_000),)),))
+        storage.save_snapshot(samples.meta(first + 99), [b"y" * 500_000], replaces_log=False)
+        storage.write((Write(1, compact_to=LogIndex(first + 99)),))
+    storage.close()
+    # 9 MB went in; held at once were at most 1 MB of entries and two snapshots of 0.5 MB.
+    assert path.stat().st_size < 2_500_000
+
+
+def test_pieces_of_an_unfinished_snapshot_are_removed_at_the_next_load(path, samples):
+    storage = SqliteStorage(path)
+    storage.write(samples.append(1, 3))
+    storage.save_snapshot(samples.meta(2), [b"good" * 100_000], replaces_log=False)
+    storage.snapshot_writer().add(b"x" * 2_000_000)
+    storage.close()
+    before = path.stat().st_size
+    for index in range(4):
+        storage = SqliteStorage(path)
+        storage.load()
+        assert b"".join(storage.read_snapshot()) == b"good" * 100_000
+        if index < 3:
+            storage.snapshot_writer().add(b"x" * 2_000_000)
+        storage.close()
+    assert path.stat().st_size <= before + 50_000
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_a_log_without_its_file_is_not_taken_for_the_log_of_a_new_one(path, suffix):
+    left_over = path.with_name(path.name + suffix)
+    left_over.write_bytes(b"something")
+    with pytest.raises(StorageCorrupt, match="missing"):
+        SqliteStorage(path)
+    assert left_over.read_bytes() == b"something"
+    assert not path.exists()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(StorageFailed, match="file"):
+        SqliteStorage(tmp_path / "file" / "game.db")
+
+
+def test_a_name_of_ten_thousand_characters_gets_one_clear_line(tmp_path):
+    with pytest.raises(StorageFailed) as caught:
+        SqliteStorage(tmp_path / ("x" * 10_000))
+    assert "\n" not in str(caught.value)
