@@ -1,0 +1,1 @@
+"""failover keeps a game alive when the player who hosts it leaves."""

@@ -1,0 +1,626 @@
+"""The one step: inputs in, one `Effects` value out.
+
+Theory of operation. The driver calls any number of inputs (`receive`, `tick`, `propose`, `stored`, ...) and then
+`take_effects`, which is a round. Every input first looks whether the lease has run out, so that a member that was
+paused stops being host before it does anything else. What a role knows lives in an object that dies with the role:
+
+    FOLLOWER       neither `election` nor `leadership`
+    PRE_CANDIDATE  `election`, first stage: would you vote for me?
+    CANDIDATE      `election`, second stage: vote for me
+    LEADER         `leadership`
+
+Same state and same inputs give the same effects: time comes with each call, dice are given at birth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import assert_never
+
+from failover.ids import LogIndex, MemberId, Term
+from failover.raft import autopilot
+from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason, Write
+from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
+from failover.raft.following import Following
+from failover.raft.leadership import Leadership
+from failover.raft.lease import Promise
+from failover.raft.log import Log, entry_size
+from failover.raft.measure import DecayingMax
+from failover.raft.messages import (
+    AppendEntries,
+    AppendResponse,
+    CommitNotice,
+    Entry,
+    HandOver,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallSnapshot,
+    Message,
+    PreVoteRequest,
+    PreVoteResponse,
+    VoteRequest,
+    VoteResponse,
+)
+from failover.raft.timing import Timing
+from failover.raft.writing import Writing
+
+LATENESS_HALF_LIFE_S = 5.0
+
+
+class Role(Enum):
+    """Raft's roles. A learner is a FOLLOWER that never stands."""
+
+    FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre-candidate"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+class Core:
+    """One member's Raft. Not thread-safe, never blocks, does no I/O."""
+
+    def __init__(
+        self,
+        me: MemberId,
+        *,
+        timing: Timing,
+        hard_state: HardState,
+        snapshot: SnapshotMeta | None,
+        entries: Iterable[Entry],
+        dice: Callable[[], float],
+        now: float,
+    ) -> None:
+        """Start from what the storage holds.
+
+        Args:
+            me: this member.
+            timing: durations and bounds.
+            hard_state: as stored last.
+            snapshot: where the stored snapshot stands, if there is one; the machine is restored from it.
+            entries: as stored, consecutive.
+            dice: draws uniformly from [0, 1).
+            now: seconds on the member's clock, which counts suspend; no later call gives a smaller value.
+        """
+        self.me = me
+        self.timing = timing
+        self._dice = dice
+        self.term = hard_state.term
+        self.voted_for = hard_state.voted_for
+        self.log = Log(snapshot, entries)
+        self.commit_index = self.applied_index = self.log.snapshot_index
+        self.writing = Writing(self.log.last_index)
+        self.promise = Promise(hard_state.promise_ceiling_s, now)
+        self.leader: MemberId | None = None
+        self.leader_heard_at = -math.inf
+        """When the present or last leader was heard last."""
+        self.election: Election | None = None
+        self.leadership: Leadership | None = None
+        self.following = Following(self)
+        self.quorum_is_lost = False
+        """Whether the last round of asking reached too few voters."""
+        self.reachable = 0
+        """How many voters answered in it, this member included."""
+        self.lateness = DecayingMax(LATENESS_HALF_LIFE_S)
+        """How late this member was called, compared with the deadlines that it gave."""
+
+        self._tenure: Term | None = None
+        self._host_unwinding = False
+        self._election_due = math.inf
+        self._deadline = math.inf
+
+        self._ceiling_written_s = hard_state.promise_ceiling_s
+        self._uncommitted_bytes = 0
+        self._messages_now: list[tuple[MemberId, Message]] = []
+        self._messages_after: list[tuple[MemberId, Message]] = []
+        self._stop: StopReason | None = None
+        self._install: SnapshotMeta | None = None
+        self._send_snapshot: list[MemberId] = []
+        self._apply_handed_out = self.applied_index
+        self._applied_bytes = 0
+        self._snapshot_under_way = False
+        self._wait_for_election(now)
+
+    # --- what others may look at ---
+
+    @property
+    def role(self) -> Role:
+        """This member's role of the moment."""
+        if self.leadership is not None:
+            return Role.LEADER
+        if self.election is None:
+            return Role.FOLLOWER
+        return Role.PRE_CANDIDATE if self.election.stage is Stage.PRE_VOTE else Role.CANDIDATE
+
+    @property
+    def tenure(self) -> Term | None:
+        """The term in which this member is host, None if it is not."""
+        return self._tenure
+
+    @property
+    def lease_until(self) -> float:
+        """Until when the tenure may act, on this member's clock; -inf without a tenure.
+
+        The margin is for hearing `StopHost` in time; a check at use may go up to the true end of the lease.
+        """
+        if self._tenure is None or self.leadership is None:
+            return -math.inf
+        return self.leadership.lease.until(self.leadership.membership)
+
+    @property
+    def host_is_stopped(self) -> bool:
+        """Whether no server function of this member runs or unwinds."""
+        return self._tenure is None and not self._host_unwinding
+
+    @property
+    def durable_index(self) -> LogIndex:
+        """The last entry that is on this member's disk."""
+        return self.writing.durable_index
+
+    # --- inputs ---
+
+    def receive(self, sender: MemberId, message: Message, now: float) -> None:
+        """Take in a message from another member, authenticated and in its bounds; nothing else is believed."""
+        self._wake(now)
+        match message:
+            case Heartbeat():
+                self.following.heartbeat(sender, message, now)
+            case HeartbeatResponse():
+                if self._is_current(message.term, now) and self.leadership:
+                    self.leadership.heartbeat_answered(sender, message, now)
+            case AppendEntries():
+                self.following.append(sender, message, now)
+            case AppendResponse():
+                if self._is_current(message.term, now) and self.leadership:
+                    self.leadership.replication.answered(sender, message, now)
+            case CommitNotice():
+                self.following.commit_notice(sender, message, now)
+            case PreVoteRequest():
+                answer_pre_vote(self, sender, message, now)
+            case VoteRequest():
+                answer_vote(self, sender, message, now)
+            case PreVoteResponse():
+                self._count_answer(Stage.PRE_VOTE, sender, message, now)
+            case VoteResponse():
+                self._count_answer(Stage.VOTE, sender, message, now)
+            case InstallSnapshot():
+                self.following.install_snapshot(sender, message, now)
+            case HandOver():
+                self._take_hand_over(sender, message, now)
+            case _:
+                assert_never(message)
+
+    def tick(self, now: float) -> None:
+        """Do what is due. Early and repeated calls do no harm."""
+        self._wake(now)
+        if self.leadership is not None:
+            self.leadership.tick(now)
+        elif self.election is not None:
+            self.election.tick(now)
+        elif now >= self._election_due:
+            self._stand(now)
+
+    def propose(self, command: bytes, now: float) -> Entry | None:
+        """Append a command of the running tenure.
+
+        Returns:
+            The entry, appended in memory and neither stored nor committed yet; None when there is no tenure
+            (any more) or too much is uncommitted: then nothing happened.
+        """
+        self._wake(now)
+        if self._tenure is None or self.leadership is None:
+            return None
+        if self._uncommitted_bytes > self.timing.uncommitted_bytes:
+            return None
+        return self.leadership.propose(command)
+
+    def change_membership(
+        self, voters: Iterable[MemberId], learners: Iterable[MemberId], command: bytes, now: float
+    ) -> Entry | None:
+        """Append a change to exactly these voters and learners, with a command for the layer above.
+
+        Returns:
+            The entry that begins the change; None if it cannot begin now: this member does not lead, another
+            change is in progress, the lease would not hold, or this member itself would stop being a voter
+            (it hands over first).
+        """
+        self._wake(now)
+        if self.leadership is None:
+            return None
+        return self.leadership.change_voters(frozenset(voters), frozenset(learners), command, now)
+
+    def hand_over(self, target: MemberId | None, now: float) -> bool:
+        """Begin to hand over to `target`, or to whoever is best; False if that cannot begin now."""
+        self._wake(now)
+        return self.leadership is not None and self.leadership.begin_hand_over(target, now)
+
+    def resign(self, now: float) -> None:
+        """Stop leading at once, with nobody to take over (closing alone; a server function that failed)."""
+        self._wake(now)
+        if self.leadership is not None:
+            self._step_down(StopReason.CLOSED, now)
+
+    def read_index(self, now: float) -> LogIndex | None:
+        """The index that a linearizable read must wait for, by the lease; None if this member cannot say.
+
+        Never before the own no-op is committed: until then the true commit index is not known (Raft, 8).
+        """
+        self._wake(now)
+        leadership = self.leadership
+        if leadership is None or not leadership.is_settled or leadership.has_released:
+            return None
+        return self.commit_index if leadership.lease.until(leadership.membership) > now else None
+
+    def stored(self, number: int, now: float) -> None:
+        """Write `number` is durable, and so is every earlier one."""
+        self._wake(now)
+        self.writing.stored(number)
+        if self.writing.hard_state_is_durable:
+            self.promise.ceiling_s = self._ceiling_written_s
+            if self.election is not None and self.election.stage is Stage.VOTE:
+                self.election.count_own_vote(now)
+        if self.leadership is not None:
+            self.leadership.replication.advance_commit(now)
+
+    def applied(self, index: LogIndex, now: float) -> None:
+        """The state machine has applied everything up to `index`."""
+        self._wake(now)
+        assert self.applied_index <= index <= self._apply_handed_out
+        self.applied_index = index
+
+    def host_stopped(self, now: float) -> None:
+        """The server function has unwound completely."""
+        self._wake(now)
+        self._host_unwinding = False
+        if self.leadership is not None:
+            self.leadership.host_has_stopped(now)
+
+    def snapshot_stored(self, meta: SnapshotMeta | None, now: float) -> None:
+        """The snapshot that was asked for is durable (None: it failed, and is asked for again later)."""
+        self._wake(now)
+        self._snapshot_under_way = False
+        if meta is None or meta.last_index <= self.log.snapshot_index:
+            return
+        assert meta.last_index <= self.applied_index
+        self.log.snapshot = meta
+        keep_from = LogIndex(meta.last_index - self.timing.kept_entries)
+        if keep_from > self.log.base_index:
+            self.log.compact_to(keep_from)
+            self.writing.compact_to(keep_from)
+
+    def snapshot_installed(self, now: float) -> None:
+        """The snapshot of `install_snapshot` is stored and restored."""
+        self._wake(now)
+        meta = self.following.installing
+        assert meta is not None
+        self.following.installing = None
+        self.log.restore(meta)
+        self.writing.durable_index = max(min(self.durable_index, self.log.last_index), meta.last_index)
+        self.commit_index = max(self.commit_index, meta.last_index)
+        self.applied_index = self._apply_handed_out = meta.last_index
+        self._applied_bytes = 0
+        if self.leader is not None:
+            self.send_after_store(self.leader, AppendResponse(self.term, True, meta.last_index))
+
+    def snapshot_failed(self, member: MemberId, now: float) -> None:
+        """The transfer of a snapshot to `member` ended without success."""
+        self._wake(now)
+        if self.leadership is not None and (progress := self.leadership.replication.progress.get(member)):
+            progress.snapshot_failed(self.log.last_index)
+
+    # --- the round ---
+
+    def take_effects(self, now: float) -> Effects:
+        """Return everything decided since the last call, and forget it."""
+        if self.leadership is not None:
+            self.leadership.leave_joint()
+            self._autopilot(now)
+            self.leadership.replication.flush(now)
+        become_host = self._begin_tenure_if_permitted(now)
+        write = self.writing.next_write(HardState(self.term, self.voted_for, self._ceiling_written_s), now)
+        apply = self._next_to_apply()
+        take_snapshot = self._snapshot_is_due()
+        self._deadline = self._next_deadline()
+        effects = Effects(
+            stop_host=self._stop,
+            messages_now=tuple(self._messages_now),
+            write=write,
+            messages_after_store=tuple(self._messages_after),
+            apply=apply,
+            install_snapshot=self._install,
+            send_snapshot=tuple(self._send_snapshot),
+            take_snapshot=take_snapshot,
+            become_host=become_host,
+            deadline=self._deadline,
+        )
+        self._stop = self._install = None
+        self._messages_now.clear()
+        self._messages_after.clear()
+        self._send_snapshot.clear()
+        return effects
+
+    def _next_to_apply(self) -> tuple[Entry, ...]:
+        if self._apply_handed_out >= self.commit_index or self.following.installing is not None:
+            return ()
+        entries = tuple(self.log.between(self._apply_handed_out, self.commit_index))
+        self._apply_handed_out = self.commit_index
+        size = sum(map(entry_size, entries))
+        self._applied_bytes += size
+        self._uncommitted_bytes = max(0, self._uncommitted_bytes - size)
+        return entries
+
+    def _snapshot_is_due(self) -> bool:
+        grown = self.applied_index - self.log.snapshot_index
+        is_due = grown >= self.timing.snapshot_entries or self._applied_bytes >= self.timing.snapshot_bytes
+        # What is snapshotted must be durable in the log first: a snapshot may not outrun its entries.
+        if not is_due or self._snapshot_under_way or self.durable_index < self.applied_index:
+            return False
+        self._snapshot_under_way = True
+        self._applied_bytes = 0
+        return True
+
+    def _next_deadline(self) -> float:
+        if self.leadership is not None:
+            return min(self.leadership.deadline, self.leadership.lost_at(self._now))
+        if self.election is not None:
+            return self.election.deadline
+        return self._election_due
+
+    def _wake(self, now: float) -> None:
+        """Before anything else: a lease that has run out ends the tenure (design: on waking)."""
+        self._now = now
+        if now > self._deadline:
+            late = now - self._deadline
+            self._deadline = math.inf
+            if late < self.timing.promise_max_s:  # a longer stall is one that no promise could outlast
+                self.lateness.add(late, now)
+        if self.leadership is not None and now >= self.leadership.lost_at(now):
+            self._step_down(StopReason.LEASE_LOST, now)
+
+    # --- host ---
+
+    def _begin_tenure_if_permitted(self, now: float) -> Term | None:
+        leadership = self.leadership
+        if (
+            leadership is None
+            or self._tenure is not None
+            or self._host_unwinding
+            or not leadership.may_host(now)
+        ):
+            return None
+        leadership.has_hosted = True
+        self._tenure = self.term
+        self.quorum_is_lost = False
+        return self.term
+
+    def _end_tenure(self, reason: StopReason) -> None:
+        if self._tenure is not None:
+            self._tenure = None
+            self._host_unwinding = True
+            self._stop = reason
+
+    def end_tenure_for_hand_over(self) -> None:
+        """The target is close: stop hosting now, release when that is done."""
+        assert self.leadership is not None
+        self.leadership.has_hosted = True  # whether it had begun or not, this term has no tenure any more
+        self._end_tenure(StopReason.HANDED_OVER)
+
+    # --- roles ---
+
+    def become_follower(self, term: Term, leader: MemberId | None, now: float) -> None:
+        """Follow in `term`, which is this member's own or a higher one."""
+        assert term >= self.term
+        self._end_tenure(StopReason.HIGHER_TERM)
+        self.election = self.leadership = None
+        if term > self.term:
+            self.term, self.voted_for = term, None
+            self.writing.hard_state_changed()
+            self.following.forget_early()
+        self.leader = leader
+        self._wait_for_election(now)
+
+    def follow(self, leader: MemberId, term: Term, now: float) -> None:
+        """Take in that `leader` leads `term`."""
+        assert term > self.term or self.leadership is None, "two leaders in one term"
+        if term > self.term or self.election is not None or self.leader != leader:
+            self.become_follower(term, leader, now)
+        self.leader_heard_at = now
+        self.quorum_is_lost = False
+
+    def step_down(self, now: float) -> None:
+        """Stop leading and let the others elect."""
+        self._step_down(StopReason.LEASE_LOST, now)
+
+    def _step_down(self, reason: StopReason, now: float) -> None:
+        assert self.leadership is not None
+        self.leader_heard_at = now
+        self._end_tenure(reason)
+        self.election = self.leadership = None
+        self.leader = None
+        self._back_off(now)
+
+    def promised(self, now: float) -> None:
+        """A promise was made: no candidacy before it ends."""
+        self._wait_for_election(now)
+
+    def vote_for(self, candidate: MemberId, now: float) -> None:
+        """Give this term's vote to `candidate`."""
+        assert self.voted_for in (None, candidate)
+        if self.voted_for is None:
+            self.voted_for = candidate
+            self.writing.hard_state_changed()
+        self.election = None
+        self._election_due = now + self.timing.promise_s + self._stagger_s()
+
+    def _wait_for_election(self, now: float) -> None:
+        self._election_due = max(self.promise.until(), now) + self._stagger_s()
+
+    def _back_off(self, now: float) -> None:
+        self._election_due = (
+            max(self.promise.until(), now + self._dice() * self.timing.promise_s) + self._stagger_s()
+        )
+
+    def _stagger_s(self) -> float:
+        """Members of different rank stand at different times, so that one of them wins at once."""
+        membership = self.log.membership
+        if membership is None or self.me not in membership.all_voters:
+            return 0.0
+        before = sum(voter < self.me for voter in membership.all_voters if voter != self.leader)
+        return before * self.timing.stagger_s
+
+    def _stand(self, now: float) -> None:
+        """The promise has ended: ask whether the others would vote for this member."""
+        membership = self.log.membership
+        if (
+            membership is None
+            or self.me not in membership.all_voters
+            or self.writing.hangs(now, self.timing.write_stall_s)
+        ):
+            self._election_due = now + self.timing.promise_s
+            if now - self.leader_heard_at > ALONE_S:
+                self.leader = None
+            return
+        if (barred := self.promise.until()) > now:
+            self._election_due = barred
+            return
+        self.leader = None
+        self.election = Election(self, Stage.PRE_VOTE, Term(self.term + 1), now)
+        if membership.has_quorum({self.me}):
+            self.round_won(now)
+        else:
+            self.election.tick(now)
+
+    def round_won(self, now: float) -> None:
+        """A quorum said yes to the present round."""
+        assert self.election is not None
+        if self.election.stage is Stage.PRE_VOTE:
+            self._campaign(now, None)
+        else:
+            self._lead(now)
+
+    def _campaign(self, now: float, handed_over: HandOver | None) -> None:
+        self.leader = None
+        self.term = Term(self.term + 1)
+        self.voted_for = self.me
+        self.writing.hard_state_changed()
+        self.following.forget_early()
+        self.election = Election(
+            self, Stage.VOTE, self.term, now, handed_over.release if handed_over else None
+        )
+        self.election.tick(now)
+
+    def candidacy_failed(self, now: float) -> None:
+        """The round was lost or nobody decided it: wait a random while, so that duels end."""
+        assert self.election is not None
+        self.reachable = len(self.election.answered)
+        self.quorum_is_lost = not self.election.has_quorum_of_answers()
+        self.election = None
+        self._back_off(now)
+
+    def _lead(self, now: float) -> None:
+        self.election = None
+        self.leader = self.me
+        self._uncommitted_bytes = sum(
+            map(entry_size, self.log.between(self.commit_index, self.log.last_index))
+        )
+        self.leadership = Leadership(self, now)
+        self.leadership.append_noop()
+        self.leadership.tick(now)
+
+    def _count_answer(
+        self, stage: Stage, sender: MemberId, message: PreVoteResponse | VoteResponse, now: float
+    ) -> None:
+        election = self.election
+        is_ours = election is not None and election.stage is stage and message.request_term == election.term
+        if message.term > self.term and not (is_ours and message.granted):
+            self.become_follower(message.term, None, now)
+        elif is_ours:
+            assert election is not None
+            election.answer(sender, message, now)
+
+    def _is_current(self, term: Term, now: float) -> bool:
+        """Whether an answer belongs to this term; a higher term ends this member's leading."""
+        if term > self.term:
+            self.become_follower(term, None, now)
+        return term == self.term
+
+    def _take_hand_over(self, sender: MemberId, message: HandOver, now: float) -> None:
+        membership = self.log.membership
+        is_voter = membership is not None and self.me in membership.voters
+        if (
+            message.term != self.term
+            or self.leadership is not None
+            or self.election is not None
+            or not is_voter
+        ):
+            return
+        if (
+            self.promise.until(message.release) > now
+            or sender != message.release.leader
+            or self.writing.hangs(now, self.timing.write_stall_s)
+        ):
+            return
+        self._campaign(now, message)
+
+    # --- what roles use ---
+
+    def send_now(self, to: MemberId, message: Message) -> None:
+        """Send in this round, whatever the disk does."""
+        self._messages_now.append((to, message))
+
+    def send_after_store(self, to: MemberId, message: Message) -> None:
+        """Send when everything decided up to this round is durable."""
+        self._messages_after.append((to, message))
+
+    def send_snapshot(self, to: MemberId) -> None:
+        """Start the transfer of the stored snapshot."""
+        self._send_snapshot.append(to)
+
+    def install(self, meta: SnapshotMeta) -> None:
+        """Have the snapshot that came under `meta` stored and restored."""
+        self._install = meta
+
+    def append(self, entry: Entry) -> None:
+        """Put an entry into the log, to be stored with this round."""
+        self.log.append(entry)
+        self.writing.append(entry)
+        self._uncommitted_bytes += entry_size(entry)
+
+    def truncate_from(self, index: LogIndex) -> None:
+        """Drop entries that conflict with the leader's, stored or not."""
+        assert index > self.commit_index
+        self.log.truncate_from(index)
+        self.writing.truncate_from(index)
+
+    def commit(self, index: LogIndex) -> None:
+        """Move the commit index forwards; never back."""
+        assert index <= self.log.last_index
+        self.commit_index = max(self.commit_index, index)
+
+    def raise_ceiling_for(self, asked_s: float) -> None:
+        """Have a higher promise ceiling made durable, if a promise asked for exceeds it."""
+        if self._ceiling_written_s > self.promise.ceiling_s:
+            return  # under way
+        ceiling = self.promise.raised_ceiling(asked_s, self.timing.promise_max_s)
+        if ceiling is not None:
+            self._ceiling_written_s = ceiling
+            self.writing.hard_state_changed()
+
+    def _autopilot(self, now: float) -> None:
+        """Promote learners that have caught up (the leader's role is given)."""
+        assert self.leadership is not None
+        if not self.leadership.membership.learners:
+            return
+        progress = self.leadership.replication.progress
+        learners = {
+            m: progress[m].is_caught_up(self.log.last_index) for m in self.leadership.membership.learners
+        }
+        voters = autopilot.voters_wanted(self.leadership.membership, learners)
+        if voters is not None:
+            learning = self.leadership.membership.members - voters
+            self.leadership.change_voters(voters, learning, b"", now)
+
+
+ALONE_S = 1.0
+"""A member that never stands forgets a silent leader after this long."""

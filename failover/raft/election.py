@@ -1,0 +1,158 @@
+"""Standing for leader, and judging others who do (Raft, 5.2 and 5.4.1; pre-vote: dissertation, 9.6).
+
+A candidacy is an object that lives exactly as long as the role: nothing of an old round can act on a new one.
+Judging follows three rules: a promise bars any help until it ends; a barred request changes nothing, not even
+the term; a grant goes to logs at least as up to date as one's own.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from failover.ids import MemberId, Term
+from failover.raft.messages import (
+    PreVoteRequest,
+    PreVoteResponse,
+    Release,
+    VoteRequest,
+    VoteResponse,
+)
+
+if TYPE_CHECKING:
+    from failover.raft.core import Core
+
+REPEAT_FIRST_S = 0.010
+"""An unanswered request is sent again after this long, doubling."""
+VOTE_PATIENCE_S = 0.250
+"""A vote waits for disks: a candidacy lasts at least this long unless it is decided."""
+
+
+class Stage(Enum):
+    """The two rounds of a candidacy."""
+
+    PRE_VOTE = "pre-vote"
+    VOTE = "vote"
+
+
+class Election:
+    """One round of asking all voters; made anew for the second stage."""
+
+    def __init__(
+        self, core: Core, stage: Stage, term: Term, now: float, release: Release | None = None
+    ) -> None:
+        membership = core.log.membership
+        assert membership is not None
+        self._core = core
+        self._membership = membership
+        self.stage = stage
+        self.term = term
+        """The term stood for."""
+        self._release = release
+        self._granted: set[MemberId] = {core.me} if stage is Stage.PRE_VOTE else set()
+        self._refused: set[MemberId] = set()
+        self._ask_at = {voter: now for voter in sorted(membership.all_voters - {core.me})}
+        self._repeat_s = dict.fromkeys(self._ask_at, REPEAT_FIRST_S)
+        patience = core.timing.promise_s if stage is Stage.PRE_VOTE else VOTE_PATIENCE_S
+        self._expires = now + max(patience, core.timing.promise_s)
+        self.answered: set[MemberId] = {core.me}
+        """Who said anything in this round, yes or no."""
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` has something to do."""
+        return min(self._expires, min(self._ask_at.values(), default=math.inf))
+
+    def tick(self, now: float) -> None:
+        """Ask those who are due, or give the round up."""
+        if now >= self._expires:
+            self._core.candidacy_failed(now)
+            return
+        for voter, due in self._ask_at.items():
+            if due <= now:
+                self._ask(voter)
+                self._ask_at[voter] = now + self._repeat_s[voter]
+                self._repeat_s[voter] = min(2 * self._repeat_s[voter], 0.1)
+
+    def count_own_vote(self, now: float) -> None:
+        """The candidate's vote for itself is durable."""
+        self._granted.add(self._core.me)
+        self._decide(now)
+
+    def answer(self, sender: MemberId, message: PreVoteResponse | VoteResponse, now: float) -> None:
+        """Count one answer to this round; answers to other rounds were filtered by term and kind."""
+        if sender not in self._ask_at and sender not in self._granted | self._refused:
+            return  # no voter of the membership that this round asks
+        self.answered.add(sender)
+        if message.granted:
+            self._granted.add(sender)
+            self._refused.discard(sender)
+            self._ask_at.pop(sender, None)
+        elif sender in self._granted:
+            return  # a late refusal from before its grant
+        elif message.retry_after_s > 0:
+            self._ask_at[sender] = now + message.retry_after_s
+        else:
+            self._refused.add(sender)
+            self._ask_at.pop(sender, None)
+        self._decide(now)
+
+    def _decide(self, now: float) -> None:
+        if self._membership.has_quorum(self._granted):
+            self._core.round_won(now)
+        elif not self._membership.can_reach_quorum(self._refused):
+            self._core.candidacy_failed(now)
+
+    def has_quorum_of_answers(self) -> bool:
+        """Whether enough voters are reachable, whatever they answered."""
+        return self._membership.has_quorum(self.answered)
+
+    def _ask(self, voter: MemberId) -> None:
+        core = self._core
+        last_index, last_term = core.log.last_index, core.log.last_term
+        if self.stage is Stage.PRE_VOTE:
+            core.send_now(voter, PreVoteRequest(self.term, last_index, last_term))
+        else:  # the term asked for must survive a crash of the asker
+            core.send_after_store(voter, VoteRequest(self.term, last_index, last_term, self._release))
+
+
+def barred_until(core: Core, now: float, release: Release | None) -> float:
+    """Until when this member may help nobody to lead."""
+    if core.leadership is not None and not core.leadership.has_released:
+        return now + core.timing.promise_s  # a leader with a lease; asked again, it may have lost it
+    return core.promise.until(release)
+
+
+def answer_pre_vote(core: Core, sender: MemberId, message: PreVoteRequest, now: float) -> None:
+    """Say whether this member would vote for the sender. Changes nothing here."""
+    until = barred_until(core, now, None)
+    is_barred = until > now
+    granted = (
+        not is_barred
+        and message.term > core.term
+        and core.log.is_up_to_date(message.last_log_index, message.last_log_term)
+    )
+    # A member that is behind in terms must not wait for the promise: it asks again with a newer term.
+    retry_after_s = until - now if is_barred and message.term > core.term else 0.0
+    core.send_now(sender, PreVoteResponse(core.term, message.term, granted, retry_after_s))
+
+
+def answer_vote(core: Core, sender: MemberId, message: VoteRequest, now: float) -> None:
+    """Grant or refuse a vote; the answer leaves when term and vote are durable."""
+    if message.term < core.term:
+        core.send_after_store(sender, VoteResponse(core.term, message.term, granted=False))
+        return
+    until = barred_until(core, now, message.release)
+    if until > now:
+        # Not even the term is taken over: else anybody could depose a leader that holds its lease.
+        core.send_after_store(sender, VoteResponse(core.term, message.term, False, until - now))
+        return
+    if message.term > core.term:
+        core.become_follower(message.term, None, now)
+    granted = core.voted_for in (None, sender) and core.log.is_up_to_date(
+        message.last_log_index, message.last_log_term
+    )
+    if granted:
+        core.vote_for(sender, now)
+    core.send_after_store(sender, VoteResponse(core.term, message.term, granted))

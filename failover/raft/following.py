@@ -1,0 +1,164 @@
+"""What a member does at a leader's word: append, promise, commit, take a snapshot (Raft, 5.3 and 7).
+
+Datagrams come twice, late and in the wrong order. So a follower never drops an entry that agrees with what the
+leader sent, never moves an index backwards, and keeps appends that came too early until the gap is closed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failover.ids import LogIndex, MemberId
+from failover.raft.effects import SnapshotMeta
+from failover.raft.log import entry_size
+from failover.raft.messages import (
+    AppendEntries,
+    AppendResponse,
+    CommitNotice,
+    Entry,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallSnapshot,
+    Release,
+)
+
+if TYPE_CHECKING:
+    from failover.raft.core import Core
+
+EARLY_MESSAGES_MAX = 64
+EARLY_BYTES_MAX = 4 * 1024 * 1024
+
+
+class Following:
+    """The follower's side of replication. Lives as long as the member; what is early dies with the term."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._early: dict[LogIndex, AppendEntries] = {}
+        self._early_bytes = 0
+        self.installing: SnapshotMeta | None = None
+        """A snapshot that is being stored and restored; appends wait until it is done."""
+
+    def forget_early(self) -> None:
+        """Another term: what the old leader sent too early is void."""
+        self._early.clear()
+        self._early_bytes = 0
+
+    def heartbeat(self, sender: MemberId, message: Heartbeat, now: float) -> None:
+        """Grant the promise that the leader asks for, as far as the durable ceiling allows."""
+        core = self._core
+        if message.term < core.term:
+            core.send_after_store(
+                sender, HeartbeatResponse(core.term, message.round, 0.0, core.log.last_index)
+            )
+            return
+        core.follow(sender, message.term, now)
+        asked = min(message.promise_s, core.timing.promise_max_s)
+        core.raise_ceiling_for(asked)
+        granted = core.promise.grant(Release(sender, message.term), asked, now)
+        core.promised(now)
+        self._commit(message.commit_index)
+        answer = HeartbeatResponse(core.term, message.round, granted, core.log.last_index)
+        # The answer says that this member is in the term. Once that is durable, no disk may delay it.
+        if core.writing.hard_state_is_durable:
+            core.send_now(sender, answer)
+        else:
+            core.send_after_store(sender, answer)
+
+    def commit_notice(self, sender: MemberId, message: CommitNotice, now: float) -> None:
+        """Learn a commit index that came without entries."""
+        if message.term >= self._core.term:
+            self._core.follow(sender, message.term, now)
+            self._commit(message.commit_index)
+
+    def append(self, sender: MemberId, message: AppendEntries, now: float) -> None:
+        """Take in entries, answer how far the log matches now."""
+        core = self._core
+        if message.term < core.term:
+            core.send_after_store(sender, AppendResponse(core.term, False, message.prev_log_index))
+            return
+        core.follow(sender, message.term, now)
+        if self.installing is not None:
+            return  # the leader repeats what was not answered
+        if message.prev_log_index > core.log.last_index:
+            self._keep_early(message)
+            self._refuse(sender, message)
+            return
+        if not self._take(message):
+            self._refuse(sender, message)
+            return
+        matched = LogIndex(message.prev_log_index + len(message.entries))
+        while (early := self._early.pop(core.log.last_index, None)) is not None:
+            self._early_bytes -= _size(early)
+            if not self._take(early):
+                break
+            matched = LogIndex(early.prev_log_index + len(early.entries))
+        core.send_after_store(sender, AppendResponse(core.term, True, max(matched, core.commit_index)))
+
+    def install_snapshot(self, sender: MemberId, message: InstallSnapshot, now: float) -> None:
+        """Decide whether a completely received snapshot is of use."""
+        core = self._core
+        if message.term < core.term:
+            core.send_after_store(sender, AppendResponse(core.term, False, message.last_index))
+            return
+        core.follow(sender, message.term, now)
+        if self.installing is not None:
+            return
+        if message.last_index <= core.commit_index:
+            core.send_after_store(sender, AppendResponse(core.term, True, core.commit_index))
+            return
+        meta = SnapshotMeta(
+            message.last_index, message.last_term, message.membership, message.membership_index
+        )
+        self.installing = meta
+        core.install(meta)
+
+    def _take(self, message: AppendEntries) -> bool:
+        """Append what is new in `message`; False if its place in the log does not match."""
+        log = self._core.log
+        entries = message.entries
+        prev_index, prev_term = message.prev_log_index, message.prev_log_term
+        last = LogIndex(prev_index + len(entries))
+        if prev_index < self._core.commit_index:
+            # What is committed is equal everywhere (Raft, 5.4.3): skip it, whatever was compacted since.
+            skipped = min(self._core.commit_index - prev_index, len(entries))
+            entries = entries[skipped:]
+        elif log.term_at(prev_index) != prev_term:
+            return False
+        for position, entry in enumerate(entries):
+            if log.term_at(entry.index) != entry.term:
+                self._append_from(entries[position:])
+                break
+        # Only what this message proved to match may be committed on its word (Raft, figure 2, AppendEntries 5).
+        self._commit(min(message.commit_index, last))
+        return True
+
+    def _append_from(self, entries: tuple[Entry, ...]) -> None:
+        """Append entries of which the first is new or in conflict; only then anything is dropped (Raft, 5.3)."""
+        core = self._core
+        if entries[0].index <= core.log.last_index:
+            assert entries[0].index > core.commit_index, "a committed entry would be replaced"
+            core.truncate_from(entries[0].index)
+        for entry in entries:
+            core.append(entry)
+
+    def _commit(self, index: LogIndex) -> None:
+        self._core.commit(min(index, self._core.log.last_index))
+
+    def _keep_early(self, message: AppendEntries) -> None:
+        if message.prev_log_index in self._early or len(self._early) >= EARLY_MESSAGES_MAX:
+            return
+        size = _size(message)
+        if self._early_bytes + size <= EARLY_BYTES_MAX:
+            self._early[message.prev_log_index] = message
+            self._early_bytes += size
+
+    def _refuse(self, sender: MemberId, message: AppendEntries) -> None:
+        core = self._core
+        hint_index, hint_term = core.log.back_up(message.prev_log_index, message.prev_log_term)
+        refusal = AppendResponse(core.term, False, message.prev_log_index, hint_index, hint_term)
+        core.send_after_store(sender, refusal)
+
+
+def _size(message: AppendEntries) -> int:
+    return sum(map(entry_size, message.entries))

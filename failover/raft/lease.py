@@ -1,0 +1,107 @@
+"""Promises and the lease: our own rules, by which at most one tenure runs at any instant.
+
+A heartbeat asks its receiver for a promise of P seconds: to help nobody else to lead, itself included. The
+leader holds a lease while a quorum's promises, cut to LEASE_FRACTION for the drift of clocks, are running.
+A new leader needs votes of a quorum, every two quorums share a member, and that member votes only after its
+promise has ended; so the old lease is over before a new leader can be elected. (Compare Raft, section 8, on
+leases, and Gray and Cheriton 1989.)
+"""
+
+from __future__ import annotations
+
+import math
+
+from failover.ids import MemberId
+from failover.raft.membership import Membership
+from failover.raft.messages import Release
+from failover.raft.timing import LEASE_FRACTION, Timing
+
+ROUNDS_KEPT = 256
+"""Heartbeats whose sending time is remembered; an answer to an older one renews nothing."""
+
+
+class Promise:
+    """What this member has promised, in whatever role it is."""
+
+    def __init__(self, ceiling_s: float, restarted_at: float) -> None:
+        self.ceiling_s = ceiling_s
+        """Durable: no promise was or will be longer before a higher ceiling is durable."""
+        self._restart_until = restarted_at + ceiling_s
+        """A restarted member does not know what it promised before: it waits out the most that it can be."""
+        self._until: dict[Release, float] = {}
+
+    def grant(self, holder: Release, asked_s: float, now: float) -> float:
+        """Promise to `holder` as much of `asked_s` as the durable ceiling allows; returns the seconds granted."""
+        granted = min(asked_s, self.ceiling_s)
+        if len(self._until) > 1:
+            self._until = {key: until for key, until in self._until.items() if until > now}
+        self._until[holder] = max(self._until.get(holder, 0.0), now + granted)
+        return granted
+
+    def until(self, release: Release | None = None) -> float:
+        """When the last promise ends, but for those that `release` voids."""
+        running = (until for holder, until in self._until.items() if holder != release)
+        return max(self._restart_until, max(running, default=-math.inf))
+
+    def raised_ceiling(self, asked_s: float, max_s: float) -> float | None:
+        """The ceiling to make durable, by doubling, so that `asked_s` can be granted; None if it is high enough."""
+        if asked_s <= self.ceiling_s or self.ceiling_s >= max_s:
+            return None
+        ceiling = self.ceiling_s
+        while ceiling < min(asked_s, max_s):
+            ceiling *= 2
+        return min(ceiling, max_s)
+
+
+class Lease:
+    """What the others have promised to this leader, in this term."""
+
+    def __init__(self, me: MemberId, timing: Timing, now: float) -> None:
+        self._me = me
+        self._margin_s = timing.margin_s
+        self._round = 0
+        self._sent: dict[int, float] = {}
+        self._backed_until: dict[MemberId, float] = {}
+        self._first_due = now + timing.promise_s
+        """A leader that has no lease by then steps down."""
+        self._held = False
+
+    def begin_round(self, now: float) -> int:
+        """Note that heartbeats of a new round leave now; returns its number."""
+        self._round += 1
+        self._sent[self._round] = now
+        self._sent.pop(self._round - ROUNDS_KEPT, None)
+        return self._round
+
+    def answered(self, member: MemberId, round_: int, granted_s: float) -> float | None:
+        """Count a granted promise; returns when its heartbeat was sent, None if it is too old to count.
+
+        The lease is counted from the sending, never from the answer: the promise began somewhere in between.
+        """
+        sent = self._sent.get(round_)
+        if sent is not None and granted_s > 0:
+            until = sent + LEASE_FRACTION * granted_s
+            self._backed_until[member] = max(self._backed_until.get(member, -math.inf), until)
+        return sent
+
+    def until(self, membership: Membership) -> float:
+        """When the lease ends under `membership`.
+
+        The leader counts itself without limit: it helps nobody while it leads, and whatever ends its leading
+        ends its tenure in the same step.
+        """
+        return membership.agreed(self._backing)
+
+    def usable_until(self, membership: Membership) -> float:
+        """When the host must have stopped: a margin before the lease ends."""
+        return self.until(membership) - self._margin_s
+
+    def lost_at(self, membership: Membership, now: float) -> float:
+        """When this leader must step down unless promises come in."""
+        usable = self.usable_until(membership)
+        if not self._held and usable > now:
+            self._held = True
+        return usable if self._held else max(usable, self._first_due)
+
+    def _backing(self, member: MemberId) -> float:
+        return math.inf if member == self._me else self._backed_until.get(member, -math.inf)

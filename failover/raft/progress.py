@@ -1,0 +1,167 @@
+"""What the leader knows of one follower, and how fast it may send to it.
+
+    0 <= match_index < next_index <= last_index + 1
+
+PROBE sends one message and waits; REPLICATE pipelines within a window; SNAPSHOT waits for the transfer.
+(The three states are those of etcd's raft; the windows count messages and bytes.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from enum import Enum
+
+from failover.ids import LogIndex
+from failover.raft.log import entry_size
+from failover.raft.measure import RoundTrip
+from failover.raft.messages import AppendEntries
+from failover.raft.timing import Timing
+
+PATIENCE_MAX_S = 1.0
+"""Repeats to a silent follower are never further apart."""
+FIRST_GUESS_S = 0.010
+"""The round trip assumed before one was measured."""
+CAUGHT_UP_ENTRIES = 64
+"""A learner closer than this to the end of the log counts as caught up."""
+
+
+class Sending(Enum):
+    """How entries are sent to one follower."""
+
+    PROBE = "probe"
+    REPLICATE = "replicate"
+    SNAPSHOT = "snapshot"
+
+
+class Progress:
+    """One follower, seen from the leader. Dies with the leader's role."""
+
+    def __init__(self, timing: Timing, last_index: LogIndex) -> None:
+        self._timing = timing
+        self.match_index = LogIndex(0)
+        self.next_index = LogIndex(last_index + 1)
+        self.sending = Sending.PROBE
+        self.commit_sent = LogIndex(0)
+        """The newest commit index that the follower was told."""
+        self.heard_at = -math.inf
+        """When it last answered anything."""
+        self.heartbeat_due = math.inf
+        """When an unanswered heartbeat is repeated."""
+        self.heartbeat_repeats = 0
+        self.heartbeat_round_trip = RoundTrip(FIRST_GUESS_S)
+        self._append_round_trip = RoundTrip(2 * FIRST_GUESS_S)
+        self._in_flight: deque[tuple[LogIndex, int]] = deque()
+        self._in_flight_bytes = 0
+        self._probe_in_flight = False
+        self._waiting_since = math.inf
+        """When the oldest unanswered append was first sent."""
+        self._patience_factor = 1
+        self._repeat_at = math.inf
+
+    @property
+    def repeat_at(self) -> float:
+        """When what was sent is taken for lost."""
+        return self._repeat_at
+
+    def may_send(self) -> bool:
+        """Whether another append fits into the window."""
+        if self.sending is Sending.PROBE:
+            return not self._probe_in_flight
+        return (
+            self.sending is Sending.REPLICATE
+            and len(self._in_flight) < self._timing.window_messages
+            and self._in_flight_bytes < self._timing.window_bytes
+        )
+
+    def sent(self, message: AppendEntries, now: float) -> None:
+        """Count a message that leaves now."""
+        if self._waiting_since == math.inf:
+            self._waiting_since = now
+        if self._repeat_at == math.inf:
+            self._repeat_at = now + self._patience_s()
+        self.commit_sent = max(self.commit_sent, message.commit_index)
+        if self.sending is Sending.PROBE:
+            self._probe_in_flight = True
+            return
+        size = sum(map(entry_size, message.entries))
+        last = LogIndex(message.prev_log_index + len(message.entries))
+        self._in_flight.append((last, size))
+        self._in_flight_bytes += size
+        self.next_index = LogIndex(last + 1)
+
+    def matched(self, index: LogIndex, now: float) -> bool:
+        """Take in that the follower's log matches up to `index`; returns whether that is news.
+
+        A late or repeated answer (UDP) is never allowed to move anything backwards.
+        """
+        if index < self.match_index or (index == self.match_index and self.sending is Sending.REPLICATE):
+            return False
+        is_news = index > self.match_index
+        self.match_index = index
+        if self._waiting_since < math.inf:
+            self._append_round_trip.add(max(0.0, now - self._waiting_since))
+        self._patience_factor = 1
+        if self.sending is not Sending.REPLICATE:
+            self._enter(Sending.REPLICATE)
+            self.next_index = LogIndex(index + 1)
+        self.next_index = max(self.next_index, LogIndex(index + 1))
+        while self._in_flight and self._in_flight[0][0] <= index:
+            self._in_flight_bytes -= self._in_flight.popleft()[1]
+        waiting = bool(self._in_flight)
+        self._waiting_since = now if waiting else math.inf
+        self._repeat_at = now + self._patience_s() if waiting else math.inf
+        return is_news
+
+    def refused(self, at: LogIndex, next_index: LogIndex) -> bool:
+        """Take in that the log does not match at `at`; returns whether the refusal is a current one."""
+        if self.sending is Sending.REPLICATE:
+            if at <= self.match_index:
+                return False  # answered long ago; matching never ends within a term
+        elif self.sending is Sending.SNAPSHOT or at != self.next_index - 1:
+            return False
+        self._enter(Sending.PROBE)
+        self.next_index = max(LogIndex(self.match_index + 1), next_index)
+        return True
+
+    def took_too_long(self, now: float) -> None:
+        """Take what was sent for lost: go back to what is known to match, and wait longer next time."""
+        waiting_since = self._waiting_since
+        self._enter(Sending.PROBE)
+        if self.match_index:
+            self.next_index = LogIndex(self.match_index + 1)
+        self._waiting_since = waiting_since  # so that a slow answer is measured as slow, not as lost
+        self._patience_factor = min(2 * self._patience_factor, 256)
+
+    def is_alive_again(self, now: float) -> None:
+        """A follower that was taken for silent answered something: do not make it wait for the next probe."""
+        self.heard_at = now
+        if self._patience_factor > 1:
+            self._patience_factor = 1
+            if self.sending is Sending.PROBE:
+                self._repeat_at = min(self._repeat_at, now + self._patience_s())
+
+    def needs_snapshot(self) -> None:
+        """The entries that it needs are compacted away."""
+        self._enter(Sending.SNAPSHOT)
+
+    def snapshot_failed(self, last_index: LogIndex) -> None:
+        """The transfer ended without success: probe again, which may lead to the next transfer."""
+        if self.sending is Sending.SNAPSHOT:
+            self._enter(Sending.PROBE)
+            self.next_index = LogIndex(max(self.match_index, last_index) + 1)
+
+    def is_caught_up(self, last_index: LogIndex) -> bool:
+        """Whether promoting it would not hold up commits."""
+        return self.sending is Sending.REPLICATE and self.match_index + CAUGHT_UP_ENTRIES > last_index
+
+    def _enter(self, sending: Sending) -> None:
+        self.sending = sending
+        self._in_flight.clear()
+        self._in_flight_bytes = 0
+        self._probe_in_flight = False
+        self._waiting_since = self._repeat_at = math.inf
+
+    def _patience_s(self) -> float:
+        patience = self._append_round_trip.patience_s(self._timing.repeat_min_s)
+        return min(PATIENCE_MAX_S, patience * self._patience_factor)

@@ -1,0 +1,122 @@
+"""The leader's side of the log: who has what, what to send next, what is committed (Raft, 5.3 and 5.4.2)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from failover.ids import LogIndex, MemberId
+from failover.raft.membership import Membership
+from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice
+from failover.raft.progress import Progress, Sending
+
+if TYPE_CHECKING:
+    from failover.raft.core import Core
+
+
+class Replication:
+    """Everybody's progress. Dies with the leader's role, and so do all its flags and counters."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.progress: dict[MemberId, Progress] = {}
+        self.notice_at = math.inf
+        """When the commit index is told to those whom no entries told it."""
+        self.adopt(core.log.membership)
+
+    def adopt(self, membership: Membership | None) -> None:
+        """Follow a new membership: progress of those who stay is kept as it is."""
+        wanted = membership.members - {self._core.me} if membership else frozenset()
+        for member in self.progress.keys() - wanted:
+            del self.progress[member]
+        for member in sorted(wanted - self.progress.keys()):
+            self.progress[member] = Progress(self._core.timing, self._core.log.last_index)
+
+    @property
+    def deadline(self) -> float:
+        """When something unanswered is due again, or a commit is to be told."""
+        repeats = (progress.repeat_at for progress in self.progress.values())
+        return min(self.notice_at, min(repeats, default=math.inf))
+
+    def match_index(self, member: MemberId) -> LogIndex:
+        """How far a voter's log is known to hold durably what this leader's holds; its own included."""
+        if member == self._core.me:
+            return self._core.durable_index
+        progress = self.progress.get(member)
+        return progress.match_index if progress else LogIndex(0)
+
+    def answered(self, sender: MemberId, message: AppendResponse, now: float) -> None:
+        """Take in how an append went."""
+        progress = self.progress.get(sender)
+        if progress is None:
+            return  # no longer a member; its answer was under way
+        progress.is_alive_again(now)
+        log = self._core.log
+        if message.success:
+            index = min(message.index, log.last_index)
+            if progress.sending is Sending.SNAPSHOT and index < log.base_index:
+                return  # an answer from before the snapshot was started
+            if progress.matched(index, now):
+                self.advance_commit(now)
+            return
+        hint_index = min(message.hint_index, log.last_index)
+        found_index, found_term = log.back_up(hint_index, message.hint_term)
+        lacks_entries = message.index > message.hint_index and message.hint_index >= progress.match_index
+        if progress.sending is Sending.REPLICATE and lacks_entries and progress.match_index:
+            return  # something before it is late or lost; the follower kept this, the timer repeats that
+        if not progress.refused(message.index, LogIndex(found_index + 1)):
+            return
+        if hint_index < log.base_index or found_term > message.hint_term:
+            progress.needs_snapshot()
+            self._core.send_snapshot(sender)
+
+    def advance_commit(self, now: float) -> None:
+        """Commit what a quorum holds, by counting in the own term only (Raft, figure 8)."""
+        core = self._core
+        membership = core.log.membership
+        assert membership is not None
+        index = LogIndex(int(membership.agreed(self.match_index)))
+        if index > core.commit_index and core.log.term_at(index) == core.term:
+            core.commit(index)
+            if self.notice_at == math.inf:
+                self.notice_at = now + core.timing.notice_s
+
+    def tick(self, now: float) -> None:
+        """Take late answers for lost, and tell the commit index where no entries will."""
+        for progress in self.progress.values():
+            if progress.repeat_at <= now:
+                progress.took_too_long(now)
+        if now >= self.notice_at:
+            self.notice_at = math.inf
+            for member, progress in self.progress.items():
+                index = min(self._core.commit_index, progress.match_index)
+                if index > progress.commit_sent:
+                    progress.commit_sent = index
+                    self._core.send_now(member, CommitNotice(self._core.term, index))
+
+    def flush(self, now: float) -> None:
+        """Send every follower what fits into its window: proposals of one round travel as one batch."""
+        same: dict[LogIndex, AppendEntries] = {}
+        for member, progress in self.progress.items():
+            while progress.may_send() and self._has_something_for(progress):
+                if progress.next_index <= self._core.log.base_index:
+                    progress.needs_snapshot()
+                    self._core.send_snapshot(member)
+                    break
+                message = same.get(progress.next_index)
+                if message is None:
+                    message = same[progress.next_index] = self._append_at(progress.next_index)
+                self._core.send_now(member, message)
+                progress.sent(message, now)
+
+    def _has_something_for(self, progress: Progress) -> bool:
+        # A probe is sent even when there are no entries: its answer says where the logs agree.
+        return progress.sending is Sending.PROBE or progress.next_index <= self._core.log.last_index
+
+    def _append_at(self, next_index: LogIndex) -> AppendEntries:
+        log = self._core.log
+        prev_index = LogIndex(next_index - 1)
+        prev_term = log.term_at(prev_index)
+        assert prev_term is not None
+        entries = log.from_index(next_index, self._core.timing.batch_bytes)
+        return AppendEntries(self._core.term, prev_index, prev_term, entries, self._core.commit_index)

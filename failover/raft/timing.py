@@ -1,0 +1,62 @@
+"""The core's numbers: durations in seconds, sizes in bytes. Checked at birth; `failover.settings` gives presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEASE_FRACTION = 0.81
+"""A lease is this part of the promise that backs it.
+
+The promise is granted after the heartbeat was sent at s, and ends no earlier than s + P / 1.1 of true time when
+the promising clock runs 10 % fast; the lease ends no later than s + L / 0.9 when the leader's runs 10 % slow.
+P / 1.1 > L / 0.9 needs L < 0.818 P.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Defaults suit a LAN. `Settings.internet()` has the others."""
+
+    heartbeat_s: float = 0.030
+    """How often a leader asks for new promises."""
+    promise_s: float = 0.075
+    """The shortest promise asked for; it follows the measured delays up to `promise_max_s`."""
+    promise_max_s: float = 1.0
+    """No promise is ever longer. A constant of the cluster."""
+    promise_ceiling_first_s: float = 0.100
+    """A new member's durable ceiling; doubled, durably, before a promise first exceeds it."""
+    margin_s: float = 0.010
+    """The host is stopped this long before its lease ends."""
+    stagger_s: float = 0.012
+    """Between the candidacies of members of neighbouring rank."""
+    repeat_min_s: float = 0.005
+    """The shortest wait before something unanswered is sent again."""
+    notice_s: float = 0.002
+    """How long a moved commit index may wait for entries that carry it along."""
+    write_stall_s: float = 0.250
+    """A member whose disk has been writing for longer does not stand, and hands over if it leads."""
+    hand_over_s: float = 1.0
+    """How long a hand-over may wait for its target to catch up before it is given up."""
+    batch_bytes: int = 64 * 1024
+    """The most command bytes in one `AppendEntries` (one entry may exceed it)."""
+    window_messages: int = 64
+    """The most `AppendEntries` under way to one follower."""
+    window_bytes: int = 1024 * 1024
+    """The most command bytes under way to one follower."""
+    uncommitted_bytes: int = 16 * 1024 * 1024
+    """Proposals beyond this much uncommitted are refused."""
+    snapshot_entries: int = 20_000
+    """A snapshot is due after this many applied entries."""
+    snapshot_bytes: int = 8 * 1024 * 1024
+    """... or after this many applied command bytes."""
+    kept_entries: int = 5_000
+    """So many entries stay behind a snapshot, so that a short absence needs none."""
+
+    def __post_init__(self) -> None:
+        assert 0 < self.heartbeat_s < self.promise_s * LEASE_FRACTION - self.margin_s, (
+            "heartbeats renew the lease"
+        )
+        assert self.promise_s <= self.promise_max_s
+        assert 0 < self.promise_ceiling_first_s <= self.promise_max_s
+        assert self.margin_s > 0
+        assert self.kept_entries <= self.snapshot_entries
