@@ -118,6 +118,9 @@ def open_exclusive(path: Path) -> sqlite3.Connection:
         if not path.exists():
             _create(path)
         check_is_ours(path)
+        # SQLite would open it read-only without a word, and fail later with a vague "disk I/O error".
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            raise StorageFailed(f"{path}: {_FAILED[sqlite3.SQLITE_READONLY]}")
         connection = _connect(path, "mode=rw")
         try:
             _lock_and_check(path, connection)
