@@ -1,1 +1,9 @@
-"""The gate: encrypted UDP between members. Everything but `endpoint.py` is sans-IO: bytes and times in, bytes out."""
+"""The gate: encrypted UDP between members. All but `endpoint.py` is sans-IO: bytes and times in, bytes out.
+
+peers        what the driver talks to; context, peer, handshaking, gatekeeper are its parts
+endpoint     the sockets; custom adapts a game's own network
+noise, handshake, channel, replay      keys, and the datagrams that they seal
+frames, codec (compiler, bounds)       what the datagrams carry
+transfers, sending, receiving, congestion    messages larger than a datagram
+tickets, addresses, timings            texts and numbers
+"""

@@ -1,0 +1,90 @@
+"""What the parts of `Peers` share: who we are, the tables by which a datagram finds its owner, and the outbox."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from failover.ids import ClusterId, MemberId
+from failover.net.addresses import Address
+from failover.net.channel import Channel
+from failover.net.codec import Codec
+from failover.net.receiving import Budget
+from failover.net.timings import NetTimings
+from failover.net.transfers import OpenSink
+
+if TYPE_CHECKING:
+    from failover.net.noise import Initiator
+    from failover.net.peer import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The keys of one secret epoch; removing a member starts a new one."""
+
+    epoch: int
+    psk: bytes
+    """32 bytes: ends every handshake between members."""
+    gate: bytes
+    """32 bytes: without it a datagram is not even looked at. Tickets hold it."""
+
+    def __repr__(self) -> str:
+        return f"Secrets(epoch={self.epoch})"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An initiation under way."""
+
+    peer: Peer
+    initiator: Initiator
+    psk: bytes
+    mac1_key: bytes
+    """Of the RESPONSE: our own static key, and the gate with which we asked."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One per `Peers`."""
+
+    private_key: bytes
+    member: MemberId
+    prologue: bytes
+    name: str
+    incarnation: int
+    previous_incarnation: int
+    addresses: tuple[Address, ...]
+    secrets: tuple[Secrets, ...]
+    """Newest first, at most 4."""
+    codec: Codec
+    guest_kinds: frozenset[type]
+    transmit: Callable[[bytes, Address], None]
+    entropy: Callable[[int], bytes]
+    timings: NetTimings
+    open_sink: OpenSink
+    cluster: ClusterId
+    channels: dict[int, tuple[Peer, Channel]] = field(default_factory=dict)
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    provisional_count: int = 0
+    attempt_number: int = 0
+    counters: Counter[str] = field(default_factory=Counter)
+    budget: Budget = field(default_factory=Budget)
+    inbox: list[tuple[MemberId, object]] = field(default_factory=list)
+    guest_inbox: list[tuple[MemberId, object]] = field(default_factory=list)
+    snapshot_inbox: list[tuple[MemberId, object, object]] = field(default_factory=list)
+    snapshots_done: list[tuple[MemberId, bool]] = field(default_factory=list)
+    rolled_back: set[MemberId] = field(default_factory=set)
+    """Peers whose storage is a copy or an old backup; they must join anew."""
+
+    def new_index(self) -> int:
+        """A random u32 that names no channel and no attempt of ours."""
+        while True:
+            index = int.from_bytes(self.entropy(4), "little")
+            if index not in self.channels and index not in self.attempts:
+                return index
+
+    def jitter(self) -> float:
+        """From 0 to 1."""
+        return int.from_bytes(self.entropy(2), "little") / 65_536

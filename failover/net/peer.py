@@ -1,0 +1,431 @@
+"""One other member, or a guest, or the member that a newcomer turned to: its channels, its address, its transfers.
+
+Which channel sends is decided by `prefer`, on both sides alike; all that are young enough receive. A channel that
+the peer initiated sends nothing until the first valid DATA on it: whoever replays an initiation, or holds a stolen
+static key, gets no further (key compromise impersonation).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from failover.errors import MalformedBytes
+from failover.ids import MemberId
+from failover.net import frames
+from failover.net.addresses import Address
+from failover.net.channel import REKEY_AFTER_DATAGRAMS, Channel
+from failover.net.congestion import RoundTrip
+from failover.net.context import Context
+from failover.net.handshaking import Handshaking
+from failover.net.receiving import Receiver
+from failover.net.sending import Sender
+from failover.net.transfers import BATCH_SIZE_MAX, SnapshotSink, SnapshotSource
+
+QUEUE_MAX = 16
+"""Small messages that wait for a channel; the newest are kept."""
+INBOX_MAX = 4096
+"""Messages that the driver has not taken yet, of all peers."""
+CHANNELS_MAX = 4
+PROVISIONAL_MAX = 4
+"""Unconfirmed channels of one peer: as many initiations as fit into a long round trip."""
+PINGS_MAX = 8
+INFINITE = float("inf")
+
+
+class Role(Enum):
+    """What a peer is to us."""
+
+    MEMBER = "member"
+    GUEST = "guest"
+    """It holds one of our open invites; only JOIN is read from it."""
+    CONTACT = "contact"
+    """We are the guest."""
+
+
+class Peer:
+    """See the module's docstring. All times are seconds of the clock that `now` comes from."""
+
+    def __init__(self, context: Context, member: MemberId, role: Role, hints: tuple[Address, ...]) -> None:
+        self.context = context
+        self.member = member
+        self.role = role
+        self.hints = hints
+        self.told: tuple[Address, ...] = ()
+        """Addresses that the peer itself named; candidates for initiations, nothing more."""
+        self.address: Address | None = None
+        self.observed: Address | None = None
+        """How the peer sees us."""
+        self.name = ""
+        self.incarnation = 0
+        """The newest that the peer proved to have."""
+        self.attempt = 0
+        self.channels: list[Channel] = []
+        self.provisional: list[Channel] = []
+        self.sending: Channel | None = None
+        self.last_heard: float | None = None
+        self.deadline = INFINITE
+        self.round_trip = RoundTrip()
+        self.handshaking = Handshaking(self)
+        self._queue: deque[bytes] = deque(maxlen=QUEUE_MAX)
+        self._pings: dict[int, tuple[float, Address]] = {}
+        self._unanswered_since = INFINITE
+        self._probe_at = INFINITE
+        self._keepalive_at = INFINITE
+        self._path_ping_at = -INFINITE
+        self._address_heard = -INFINITE
+        self.sender = Sender(
+            emit=self.emit,
+            snapshot_done=lambda done: context.snapshots_done.append((member, done)),
+            round_trip=self.round_trip,
+            counters=context.counters,
+        )
+        self.receiver = Receiver(
+            emit=self.emit,
+            open_sink=self._open_sink,
+            batch_received=self._message_received,
+            snapshot_received=lambda header, result: context.snapshot_inbox.append((member, header, result)),
+            budget=context.budget,
+            counters=context.counters,
+        )
+
+    # Sending.
+
+    def emit(self, content: bytes, now: float) -> bool:
+        """Seal and send the frames of one datagram; False if there is no channel or no address."""
+        channel, address = self.sending, self.address
+        if channel is None or address is None:
+            return False
+        if now - channel.created >= self.context.timings.channel_age_max_s:
+            self._choose_sending(now)
+            channel = self.sending
+            if channel is None:
+                return False
+        self.context.transmit(channel.seal(content), address)
+        if self._unanswered_since == INFINITE:
+            self._unanswered_since = now
+            self._probe_at = now + self.context.timings.probe_s
+            self.deadline = min(self.deadline, self._probe_at)
+        return True
+
+    def send_encoded(self, encoded: bytes, now: float) -> None:
+        """One message to a member: in a datagram, or as a batch; without a channel, it waits for one."""
+        self.handshaking.wanted(now)
+        if self.sending is None:
+            self._queue_encoded(encoded)
+            self.handshaking.start(now)
+        elif len(encoded) <= frames.MESSAGE_SIZE_MAX:
+            if not self.emit(frames.message(encoded), now):
+                self._queue_encoded(encoded)
+                self.handshaking.start(now)
+        elif len(encoded) <= BATCH_SIZE_MAX:
+            self.sender.send_batch(encoded, now)
+            self.deadline = min(self.deadline, self.sender.deadline)
+        else:
+            raise ValueError(f"a message of {len(encoded)} bytes; at most {BATCH_SIZE_MAX}")
+
+    def _queue_encoded(self, encoded: bytes) -> None:
+        if len(encoded) > frames.MESSAGE_SIZE_MAX or len(self._queue) == QUEUE_MAX:
+            self.context.counters["send: no channel"] += 1
+        if len(encoded) <= frames.MESSAGE_SIZE_MAX:
+            self._queue.append(encoded)
+
+    def send_join(self, encoded: bytes, now: float) -> None:
+        """One message on a guest's channel, in either direction; waits for the channel like any other."""
+        if len(encoded) > frames.MESSAGE_SIZE_MAX:
+            raise ValueError(f"a join message of {len(encoded)} bytes; at most {frames.MESSAGE_SIZE_MAX}")
+        self.handshaking.wanted(now)
+        if not self.emit(frames.join(encoded), now):
+            self._queue_encoded(encoded)
+            if self.role is Role.CONTACT:
+                self.handshaking.start(now)
+
+    def send_snapshot(self, header: bytes, source: SnapshotSource, now: float) -> None:
+        """Begin a snapshot."""
+        self.sender.send_snapshot(header, source, now)
+        self.deadline = min(self.deadline, self.sender.deadline)
+
+    def ping(self, now: float, address: Address | None = None) -> None:
+        """Measure the round trip; to another address than the active one: validate it."""
+        channel, target = self.sending, address or self.address
+        if channel is None or target is None:
+            return
+        token = int.from_bytes(self.context.entropy(8), "little")
+        self._pings[token] = (now, target)
+        while len(self._pings) > PINGS_MAX:
+            del self._pings[next(iter(self._pings))]
+        if target == self.address:
+            self.emit(frames.ping(token), now)
+        else:
+            self.context.transmit(channel.seal(frames.ping(token)), target)
+
+    # Receiving.
+
+    def data_received(self, channel: Channel, content: bytes, source: Address, now: float) -> None:
+        """The frames of a datagram that authenticated on `channel`."""
+        self.last_heard = now
+        self._unanswered_since = self._probe_at = INFINITE
+        if not channel.confirmed:
+            self._confirm(channel, source, now)
+        elif source == self.address:
+            self._address_heard = now
+        else:
+            self._new_source(source, now)
+        try:
+            found, unknown = frames.parse_untrusted(content)
+        except MalformedBytes:
+            self.context.counters["data: malformed frame"] += 1
+            return
+        if unknown is not None:
+            self.context.counters["data: unknown frame"] += 1
+        for frame in found:
+            self._take(frame, source, now)
+
+    def _take(self, frame: frames.Frame, source: Address, now: float) -> None:
+        match frame:
+            case frames.Message(body) if self.role is Role.MEMBER:
+                self._message_received(body)
+            case frames.Ping(token):
+                self._answer_ping(token, source)
+            case frames.Pong():
+                self._pong_received(frame, source, now)
+            case frames.Join(body) if self.role is not Role.MEMBER:
+                self._join_received(body)
+            case _ if self.role is not Role.MEMBER:
+                self.context.counters["guest: frame not allowed"] += 1
+            case _:
+                self._take_transfer(frame, now)
+
+    def _take_transfer(self, frame: frames.Frame, now: float) -> None:
+        match frame:
+            case frames.Chunk():
+                self.receiver.chunk(frame, now)
+            case frames.Ack():
+                self.sender.acknowledged(frame, now)
+            case frames.Open():
+                self.receiver.opened(frame, now)
+            case frames.Accept():
+                self.sender.accepted(frame, now)
+            case frames.End(by_sender=True):
+                self.receiver.ended(frame)
+            case frames.End():
+                self.sender.ended(frame)
+            case frames.Addresses(candidates):
+                self.told = candidates[:4]
+            case _:
+                self.context.counters["data: frame not allowed"] += 1
+        self.deadline = min(self.deadline, self.sender.deadline, self.receiver.deadline)
+
+    def _message_received(self, body: bytes) -> None:
+        try:
+            message = self.context.codec.decode_untrusted(body)
+        except MalformedBytes:
+            self.context.counters["message: malformed"] += 1
+            return
+        if len(self.context.inbox) >= INBOX_MAX:
+            self.context.counters["message: inbox full"] += 1
+            return
+        self.context.inbox.append((self.member, message))
+
+    def _join_received(self, body: bytes) -> None:
+        try:
+            message = self.context.codec.decode_untrusted(body)
+        except MalformedBytes:
+            self.context.counters["guest: malformed"] += 1
+            return
+        if type(message) not in self.context.guest_kinds or len(self.context.guest_inbox) >= INBOX_MAX:
+            self.context.counters["guest: message not allowed"] += 1
+            return
+        self.context.guest_inbox.append((self.member, message))
+
+    def _open_sink(self, header: bytes, size: int) -> tuple[object, SnapshotSink] | None:
+        try:
+            message = self.context.codec.decode_untrusted(header)
+        except MalformedBytes:
+            self.context.counters["message: malformed"] += 1
+            return None
+        sink = self.context.open_sink(self.member, message, size)
+        return None if sink is None else (message, sink)
+
+    # The address.
+
+    def _answer_ping(self, token: int, source: Address) -> None:
+        """To where it came from, and nothing else there: no address is taken over by asking."""
+        if self.sending is not None:
+            self.context.transmit(self.sending.seal(frames.pong(token, source)), source)
+
+    def _pong_received(self, frame: frames.Pong, source: Address, now: float) -> None:
+        known = self._pings.pop(frame.token, None)
+        if known is None:
+            self.context.counters["pong: unknown"] += 1
+            return
+        sent_at, target = known
+        self.observed = frame.observed
+        if source != target:
+            self.context.counters["pong: from elsewhere"] += 1
+        elif target == self.address:
+            self.round_trip.sample(now - sent_at)
+        elif now - self._address_heard >= self.context.timings.path_silence_s:
+            self.address, self._address_heard = target, now
+
+    def _new_source(self, source: Address, now: float) -> None:
+        """Valid DATA from elsewhere moves nothing; a PING finds out whether the peer is there."""
+        if now - self._path_ping_at >= self.context.timings.path_silence_s / 4:
+            self._path_ping_at = now
+            self.ping(now, source)
+
+    # Channels.
+
+    def add_provisional(self, channel: Channel) -> None:
+        """A responder's channel: receives, and waits for its first valid DATA."""
+        while len(self.provisional) >= PROVISIONAL_MAX:
+            self.drop_provisional(self.provisional[0])
+        self.provisional.append(channel)
+        self.context.channels[channel.local_index] = (self, channel)
+        self.context.provisional_count += 1
+        self.deadline = min(self.deadline, channel.created + self.context.timings.provisional_s)
+
+    def drop_provisional(self, channel: Channel) -> None:
+        """Forget it."""
+        self.provisional.remove(channel)
+        self.context.channels.pop(channel.local_index, None)
+        self.context.provisional_count -= 1
+
+    def _confirm(self, channel: Channel, source: Address, now: float) -> None:
+        self.provisional.remove(channel)
+        self.context.provisional_count -= 1
+        channel.confirmed = True
+        self.adopt(channel, source, now)
+        if self.sending is channel:
+            self.ping(now)
+
+    def adopt(self, channel: Channel, source: Address, now: float) -> None:
+        """A confirmed channel: of the same process as the older ones, or of one that replaced it."""
+        newest = max((each.peer_incarnation for each in self.channels), default=0)
+        if channel.peer_incarnation > newest:
+            for each in list(self.channels):
+                self._drop(each)
+            self.sender.reset()
+            self.receiver.reset()
+            self._pings.clear()
+        for each in [each for each in self.provisional if each.created <= channel.created]:
+            self.drop_provisional(each)
+        while len(self.channels) >= CHANNELS_MAX:
+            self._drop(min(self.channels, key=lambda each: each.created))
+        self.channels.append(channel)
+        self.context.channels[channel.local_index] = (self, channel)
+        self.address, self._address_heard = source, now
+        self._unanswered_since = self._probe_at = INFINITE
+        self._choose_sending(now)
+        self.handshaking.finished(now)
+        self._keepalive_at = now + self.context.timings.keepalive_s * (1 - self.context.jitter() / 4)
+        self._flush(now)
+        self._set_deadline()
+
+    def _flush(self, now: float) -> None:
+        wrap = frames.message if self.role is Role.MEMBER else frames.join
+        while self._queue:
+            self.emit(wrap(self._queue.popleft()), now)
+
+    def _prefer(self, first: Channel, second: Channel) -> Channel:
+        """Which of two channels both sides send on: the newer; if made at once by both, the smaller key's."""
+        apart = abs(first.created - second.created) > self.context.timings.prefer_apart_s
+        if apart or first.initiated == second.initiated:
+            return second if second.created >= first.created else first
+        ours_first = self.context.member < self.member
+        return first if first.initiated == ours_first else second
+
+    def _choose_sending(self, now: float) -> None:
+        timings = self.context.timings
+        best: Channel | None = None
+        for channel in self.channels:
+            if now - channel.created < timings.channel_age_max_s:
+                best = channel if best is None else self._prefer(best, channel)
+        self.sending = best
+        for channel in self.channels:
+            if channel is not best and channel.retire_at == INFINITE:
+                channel.retire_at = now + timings.retired_s
+
+    def _drop(self, channel: Channel) -> None:
+        self.channels.remove(channel)
+        self.context.channels.pop(channel.local_index, None)
+        if self.sending is channel:
+            self.sending = None
+
+    def close(self) -> None:
+        """Forget all channels at once: the peer is no member any more, or we stop."""
+        for channel in list(self.channels):
+            self._drop(channel)
+        for channel in list(self.provisional):
+            self.drop_provisional(channel)
+        self.handshaking.cancel()
+        self.sender.reset()
+        self.receiver.reset()
+
+    # Time.
+
+    def tick(self, now: float) -> None:
+        """Whatever is due; sets the next `deadline`."""
+        self._expire(now)
+        timings = self.context.timings
+        if now - self._unanswered_since >= timings.silence_s:
+            self.handshaking.start(now)
+        elif now >= self._probe_at:
+            self._probe_at = INFINITE
+            self.ping(now)
+        if now >= self._keepalive_at and self.role is Role.MEMBER:
+            self._keepalive_at = now + timings.keepalive_s * (1 - self.context.jitter() / 4)
+            self.ping(now)
+        if now >= self._rekey_at():
+            self.handshaking.start(now)
+        self.handshaking.tick(now)
+        self.sender.tick(now)
+        self.receiver.tick(now)
+        self._set_deadline()
+
+    def _expire(self, now: float) -> None:
+        timings = self.context.timings
+        for channel in list(self.channels):
+            if now >= channel.retire_at or now - channel.created >= timings.channel_age_max_s:
+                self._drop(channel)
+        for channel in list(self.provisional):
+            if now - channel.created >= timings.provisional_s:
+                self.drop_provisional(channel)
+        if self.sending is None and self.channels:
+            self._choose_sending(now)
+
+    def _rekey_at(self) -> float:
+        channel = self.sending
+        if channel is None or self.handshaking.is_running or self.role is Role.GUEST:
+            return INFINITE
+        if channel.counter >= REKEY_AFTER_DATAGRAMS:
+            return channel.created
+        return channel.created + self.context.timings.rekey_s + (0 if channel.initiated else 20)
+
+    def _set_deadline(self) -> None:
+        timings = self.context.timings
+        silent_at = INFINITE
+        if not self.handshaking.is_running:
+            silent_at = self._unanswered_since + timings.silence_s
+        ages = [min(each.retire_at, each.created + timings.channel_age_max_s) for each in self.channels]
+        ages += [each.created + timings.provisional_s for each in self.provisional]
+        self.deadline = min(
+            silent_at,
+            self._probe_at,
+            self._keepalive_at if self.role is Role.MEMBER and self.sending else INFINITE,
+            self._rekey_at(),
+            self.handshaking.deadline,
+            self.sender.deadline,
+            self.receiver.deadline,
+            *ages,
+        )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a channel is there and the peer has not gone silent on it."""
+        return self.sending is not None and not self.handshaking.is_suspicious
+
+    @property
+    def unanswered_since(self) -> float:
+        """When the oldest datagram left to which nothing came back; infinite if there is none."""
+        return self._unanswered_since

@@ -1,0 +1,349 @@
+"""`Peers`: everything that this member has to do with others over the network, as one sans-IO object.
+
+Datagrams and times go in; datagrams leave through `transmit`, messages through the inboxes. The driver calls
+`datagram_received` for each datagram, `tick` when the clock has reached `deadline`, and `send` whenever it likes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from failover.errors import MalformedBytes
+from failover.ids import ClusterId, MemberId
+from failover.net import handshake, noise
+from failover.net.addresses import ADDRESSES_MAX, Address
+from failover.net.channel import DATAGRAM_SIZE_MAX, HEADER_SIZE, TAG_SIZE, TYPE_DATA, VERSION
+from failover.net.codec import Codec
+from failover.net.context import Context, Secrets
+from failover.net.frames import HEADER_SIZE_MAX, candidate_addresses
+from failover.net.gatekeeper import Gatekeeper
+from failover.net.peer import Peer, Role
+from failover.net.timings import NetTimings
+from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
+
+__all__ = ["PeerStatus", "Peers", "PeersStatus", "Secrets"]
+
+SECRETS_MAX = 4
+_DATA_SIZE_MIN = HEADER_SIZE + TAG_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer, as seen from here."""
+
+    member: MemberId
+    name: str
+    """As it calls itself; for people only."""
+    is_connected: bool
+    address: Address | None
+    round_trip_s: float | None
+    last_heard: float | None
+    """On the clock of `now`."""
+    transfers_out: int
+    transfers_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeersStatus:
+    """A frozen picture of the network room."""
+
+    peers: tuple[PeerStatus, ...]
+    guests: tuple[MemberId, ...]
+    observed_addresses: tuple[Address, ...]
+    """How others see this member: what it looks like from outside its router."""
+    rolled_back: frozenset[MemberId]
+    """Peers refused because their storage was rolled back or copied; they must join anew."""
+    dropped: Mapping[str, int]
+    """Every datagram, frame and message that was dropped, by reason."""
+
+
+def _memory_sink(member: MemberId, header: object, size: int) -> MemorySink:
+    return MemorySink()
+
+
+class Peers:
+    """See the module's docstring. Not thread-safe; nothing here blocks or raises on what comes from outside."""
+
+    def __init__(
+        self,
+        *,
+        private_key: bytes,
+        cluster: ClusterId,
+        secrets: Sequence[Secrets] | Secrets,
+        name: str,
+        incarnation: int,
+        previous_incarnation: int,
+        codec: Codec,
+        transmit: Callable[[bytes, Address], None],
+        entropy: Callable[[int], bytes],
+        timings: NetTimings | None = None,
+        addresses: tuple[Address, ...] = (),
+        guest_kinds: frozenset[type] = frozenset(),
+        open_sink: OpenSink = _memory_sink,
+    ) -> None:
+        newest = (secrets,) if isinstance(secrets, Secrets) else tuple(secrets[:SECRETS_MAX])
+        assert newest and 0 <= previous_incarnation < incarnation < 2**64
+        self._context = Context(
+            private_key=private_key,
+            member=MemberId(noise.public_key(private_key)),
+            prologue=handshake.prologue(cluster),
+            cluster=cluster,
+            name=_cut(name, handshake.NAME_SIZE_MAX),
+            incarnation=incarnation,
+            previous_incarnation=previous_incarnation,
+            addresses=addresses[:ADDRESSES_MAX],
+            secrets=newest,
+            codec=codec,
+            guest_kinds=guest_kinds,
+            transmit=transmit,
+            entropy=entropy,
+            timings=timings or NetTimings(),
+            open_sink=open_sink,
+        )
+        self._members: dict[MemberId, Peer] = {}
+        self._contacts: dict[MemberId, Peer] = {}
+        self._gatekeeper = Gatekeeper(self._context, self._members)
+
+    # What the driver takes. It clears each list after reading it.
+
+    @property
+    def member(self) -> MemberId:
+        """This member's own id: its public key."""
+        return self._context.member
+
+    @property
+    def inbox(self) -> list[tuple[MemberId, object]]:
+        """Messages of members, in the order in which they arrived; take and clear."""
+        return self._context.inbox
+
+    @property
+    def guest_inbox(self) -> list[tuple[MemberId, object]]:
+        """Messages on guests' channels, from guests or, for a newcomer, from its contact; take and clear."""
+        return self._context.guest_inbox
+
+    @property
+    def snapshot_inbox(self) -> list[tuple[MemberId, object, object]]:
+        """Complete snapshots: (sender, announcing message, result of its sink's `finish`); take and clear."""
+        return self._context.snapshot_inbox
+
+    @property
+    def snapshots_done(self) -> list[tuple[MemberId, bool]]:
+        """Outgoing snapshots that ended: (receiver, arrived whole); take and clear."""
+        return self._context.snapshots_done
+
+    @property
+    def counters(self) -> Counter[str]:
+        """Everything dropped, by reason."""
+        return self._context.counters
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` is due; infinite if nothing is."""
+        found = float("inf")
+        for table in (self._members, self._gatekeeper.guests, self._contacts):
+            for peer in table.values():
+                found = min(found, peer.deadline)
+        return found
+
+    # Who may talk.
+
+    def set_members(self, members: Mapping[MemberId, tuple[Address, ...]]) -> None:
+        """Who may have a channel, and where they may be. Channels of everybody else are dropped at once."""
+        for member in [member for member in self._members if member not in members]:
+            self._members.pop(member).close()
+        for member, hints in members.items():
+            if member == self.member:
+                continue
+            peer = self._members.get(member)
+            if peer is None:
+                self._members[member] = Peer(self._context, member, Role.MEMBER, hints)
+            else:
+                peer.hints = hints
+
+    def set_secrets(self, secrets: Sequence[Secrets]) -> None:
+        """The keys of the newest epochs, newest first; at most 4 are kept."""
+        assert secrets
+        self._context.secrets = tuple(secrets[:SECRETS_MAX])
+        self._gatekeeper.set_secrets()
+
+    def set_invites(self, invites: Mapping[bytes, bytes]) -> None:
+        """The open invites, id (16 bytes) -> secret (32 bytes). A guest's channel outlives it, for the answer."""
+        self._gatekeeper.invites = dict(invites)
+
+    def set_addresses(self, addresses: tuple[Address, ...], now: float) -> None:
+        """Where this member can be reached now; connected peers are told."""
+        self._context.addresses = addresses[:ADDRESSES_MAX]
+        for peer in self._members.values():
+            peer.emit(candidate_addresses(self._context.addresses), now)
+
+    # In.
+
+    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+        """A datagram of anybody. Never raises; whatever is wrong with it is counted, and never answered."""
+        size = len(data)
+        if size < _DATA_SIZE_MIN or size > DATAGRAM_SIZE_MAX:
+            self.counters["datagram: size"] += 1
+        elif data[0] == TYPE_DATA:
+            self._data_received(data, source, now)
+        elif size != handshake.HANDSHAKE_SIZE or data[1:4] != bytes([VERSION, 0, 0]):
+            self.counters["datagram: size or version"] += 1
+        elif data[0] == handshake.TYPE_INITIATION:
+            self._gatekeeper.initiation_received(data, source, now)
+        elif data[0] == handshake.TYPE_RESPONSE:
+            self._response_received(data, source, now)
+        else:
+            self.counters["datagram: unknown type"] += 1
+
+    def _data_received(self, data: bytes, source: Address, now: float) -> None:
+        found = self._context.channels.get(int.from_bytes(data[4:8], "little"))
+        if found is None:
+            self.counters["data: unknown channel"] += 1
+            return
+        peer, channel = found
+        if now - channel.created >= self._context.timings.channel_age_max_s or now >= channel.retire_at:
+            self.counters["data: channel too old"] += 1
+            return
+        try:
+            content = channel.open_untrusted(data)
+        except MalformedBytes as error:
+            self.counters[str(error)] += 1
+            return
+        peer.data_received(channel, content, source, now)
+
+    def _response_received(self, data: bytes, source: Address, now: float) -> None:
+        attempt = self._context.attempts.get(int.from_bytes(data[8:12], "little"))
+        if attempt is None:
+            self.counters["response: to nothing"] += 1
+        elif not handshake.has_valid_mac1(attempt.mac1_key, data):
+            self.counters["response: wrong mac1"] += 1
+        else:
+            attempt.peer.handshaking.response_received(attempt, data, source, now)
+
+    def tick(self, now: float) -> None:
+        """Retries, keepalives, acknowledgements, whatever `now` has reached."""
+        for table in (self._members, self._contacts):
+            for peer in table.values():
+                if now >= peer.deadline:
+                    peer.tick(now)
+        if any(now >= guest.deadline for guest in self._gatekeeper.guests.values()):
+            self._gatekeeper.tick(now)
+
+    # Out.
+
+    def connect(self, member: MemberId, now: float) -> None:
+        """Start a handshake, unless there is a channel."""
+        peer = self._members.get(member)
+        if peer is not None and peer.sending is None:
+            peer.handshaking.wanted(now)
+            peer.handshaking.start(now)
+
+    def send(self, member: MemberId, message: object, now: float) -> None:
+        """Encode and send. Unreliable if it fits a datagram; else (to 1 MiB) a batch, repaired where lost."""
+        self.send_encoded(member, self._context.codec.encode(message), now)
+
+    def send_encoded(self, member: MemberId, encoded: bytes, now: float) -> None:
+        """The same for bytes of the codec, so that one encoding serves several members."""
+        peer = self._members.get(member)
+        if peer is None:
+            self.counters["send: not a member"] += 1
+            return
+        peer.send_encoded(encoded, now)
+
+    def send_snapshot(self, member: MemberId, header: object, source: SnapshotSource, now: float) -> None:
+        """Begin to send a snapshot, announced by `header`; `snapshots_done` says how it ended."""
+        encoded = self._context.codec.encode(header)
+        if len(encoded) > HEADER_SIZE_MAX or source.size > SNAPSHOT_SIZE_MAX:
+            raise ValueError(
+                f"snapshots have at most {SNAPSHOT_SIZE_MAX} bytes, and {HEADER_SIZE_MAX} to announce them"
+            )
+        peer = self._members.get(member)
+        if peer is None:
+            self.snapshots_done.append((member, False))
+            return
+        peer.send_snapshot(encoded, source, now)
+
+    # Joining.
+
+    def connect_as_guest(
+        self, contact: MemberId, addresses: tuple[Address, ...], invite_id: bytes, invite_secret: bytes, now: float
+    ) -> None:
+        """A newcomer turns to a member named in its ticket. The gate is that of its (only) `Secrets`."""
+        peer = self._contacts.get(contact)
+        if peer is None:
+            peer = self._contacts[contact] = Peer(self._context, contact, Role.CONTACT, addresses)
+        peer.handshaking.invite = (invite_id, invite_secret)
+        peer.handshaking.wanted(now)
+        peer.handshaking.start(now)
+
+    def send_as_guest(self, contact: MemberId, message: object, now: float) -> None:
+        """A newcomer's message to its contact; at most one datagram."""
+        peer = self._contacts.get(contact)
+        if peer is not None:
+            peer.send_join(self._context.codec.encode(message), now)
+
+    def send_to_guest(self, guest: MemberId, message: object, now: float) -> None:
+        """A member's answer to a guest; at most one datagram."""
+        peer = self._gatekeeper.guests.get(guest)
+        if peer is None:
+            self.counters["send: no such guest"] += 1
+            return
+        peer.send_join(self._context.codec.encode(message), now)
+
+    def disconnect_as_guest(self) -> None:
+        """A newcomer has become a member, or gave up: forget its contacts."""
+        for peer in self._contacts.values():
+            peer.close()
+        self._contacts.clear()
+
+    # Looking inside.
+
+    def is_connected(self, member: MemberId) -> bool:
+        """Whether there is a channel, and the member has not gone silent."""
+        peer = self._members.get(member) or self._contacts.get(member)
+        return peer is not None and peer.is_connected
+
+    def round_trip_s(self, member: MemberId) -> float | None:
+        """Smoothed; None until measured."""
+        peer = self._members.get(member)
+        return peer.round_trip.smoothed_s if peer else None
+
+    def last_heard(self, member: MemberId) -> float | None:
+        """When the last valid datagram came, on the clock of `now`."""
+        peer = self._members.get(member)
+        return peer.last_heard if peer else None
+
+    def peer_name(self, member: MemberId) -> str:
+        """What a member or guest calls itself: for people, never for decisions. Empty if unknown."""
+        peer = self._members.get(member) or self._gatekeeper.guests.get(member)
+        return peer.name if peer else ""
+
+    def status(self) -> PeersStatus:
+        """A frozen picture."""
+        pictures = tuple(
+            PeerStatus(
+                member=peer.member,
+                name=peer.name,
+                is_connected=peer.is_connected,
+                address=peer.address,
+                round_trip_s=peer.round_trip.smoothed_s,
+                last_heard=peer.last_heard,
+                transfers_out=peer.sender.active,
+                transfers_in=peer.receiver.active,
+            )
+            for peer in self._members.values()
+        )
+        seen = [peer.observed for peer in self._members.values() if peer.observed is not None]
+        return PeersStatus(
+            peers=pictures,
+            guests=tuple(self._gatekeeper.guests),
+            observed_addresses=tuple(dict.fromkeys(seen)),
+            rolled_back=frozenset(self._context.rolled_back),
+            dropped=dict(self.counters),
+        )
+
+
+def _cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, whole characters."""
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")

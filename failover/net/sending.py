@@ -1,0 +1,325 @@
+"""The sending end of transfers to one peer: which chunk leaves next, what was lost, when to give up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable
+
+from failover.net import frames
+from failover.net.congestion import RTO_MAX_S, RoundTrip, Window
+from failover.net.frames import CHUNK_SIZE
+from failover.net.transfers import (
+    BATCH_SILENCE_S,
+    BATCHES_AT_ONCE,
+    BATCHES_WAITING_BYTES_MAX,
+    BATCHES_WAITING_MAX,
+    DIGEST_SIZE,
+    SNAPSHOT_SILENCE_S,
+    MemorySource,
+    SnapshotSource,
+    chunk_count,
+)
+
+REORDERING_MAX = 8
+"""A chunk is lost when one that left this many chunks later has arrived."""
+BURST_MAX = 64
+"""Chunks that leave in one call; the rest follows after `PACE_S`, so that a small buffer on the way survives."""
+PACE_S = 0.001
+INFINITE = float("inf")
+
+
+class Outgoing:
+    """One transfer on its way out."""
+
+    __slots__ = (
+        "_digest",
+        "_source",
+        "_tail",
+        "accepted",
+        "acknowledged",
+        "below",
+        "count",
+        "in_flight",
+        "is_snapshot",
+        "lost",
+        "next_new",
+        "open_at",
+        "opening",
+        "started_at",
+        "transfer",
+    )
+
+    def __init__(
+        self, transfer: int, source: SnapshotSource, header: bytes, is_snapshot: bool, now: float
+    ) -> None:
+        self.transfer = transfer
+        self.is_snapshot = is_snapshot
+        self.opening = frames.open_transfer(transfer, is_snapshot, source.size, header)
+        self.count = chunk_count(is_snapshot, source.size)
+        self.accepted = not is_snapshot
+        self.open_at = now
+        self.started_at = now
+        self.acknowledged = False
+        """Whether the receiver knows of it; until then every chunk of a batch carries OPEN with it."""
+        self.below = 0
+        self.next_new = 0
+        self.in_flight: dict[int, tuple[float, int, bool]] = {}
+        """Chunk -> (sent at, order of sending, sent before), in the order of sending."""
+        self.lost: deque[int] = deque()
+        self._source = source
+        self._digest = hashlib.sha256()
+        self._tail = b""
+
+    def next_chunk(self) -> int | None:
+        """The chunk to send next: lost ones first."""
+        if not self.accepted:
+            return None
+        if self.lost:
+            return self.lost.popleft()
+        return self.next_new if self.next_new < self.count else None
+
+    def frame(self, number: int) -> bytes:
+        """The frames that carry chunk `number`."""
+        size, offset = self._source.size, number * CHUNK_SIZE
+        data = self._source.read(offset, min(CHUNK_SIZE, size - offset)) if offset < size else b""
+        if self.is_snapshot:
+            if number == self.next_new:
+                self._digest.update(data)
+            if offset + CHUNK_SIZE > size:
+                self._tail = self._tail or self._digest.digest()
+                start = max(0, offset - size)
+                data += self._tail[start : min(DIGEST_SIZE, offset + CHUNK_SIZE - size)]
+        body = frames.chunk(self.transfer, number, data)
+        return body if self.acknowledged or self.is_snapshot else self.opening + body
+
+
+class Sender:
+    """All transfers to one peer. `emit` sends the frames of one datagram, or says that there is no channel."""
+
+    def __init__(
+        self,
+        *,
+        emit: Callable[[bytes, float], bool],
+        snapshot_done: Callable[[bool], None],
+        round_trip: RoundTrip,
+        counters: Counter[str],
+    ) -> None:
+        self._emit = emit
+        self._snapshot_done = snapshot_done
+        self._round_trip = round_trip
+        self._counters = counters
+        self._window = Window()
+        self._active: dict[int, Outgoing] = {}
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._next_transfer = 1
+        self._order = 0
+        self._in_flight = 0
+        self._rto_at = INFINITE
+        self._pace_at = INFINITE
+        self._backoff = 1.0
+        self._heard_at = -INFINITE
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` has something to do."""
+        if not self._active:
+            return INFINITE
+        quiet = min(self._gives_up_at(each) for each in self._active.values())
+        opens = min((each.open_at for each in self._active.values() if not each.accepted), default=INFINITE)
+        return min(self._rto_at, self._pace_at, quiet, opens)
+
+    @property
+    def active(self) -> int:
+        """Transfers under way."""
+        return len(self._active)
+
+    def send_batch(self, body: bytes, now: float) -> None:
+        """Queue one encoded message; full queues drop it, counted."""
+        over = self._waiting_bytes + len(body) > BATCHES_WAITING_BYTES_MAX
+        if over or len(self._waiting) >= BATCHES_WAITING_MAX:
+            self._counters["transfer: queue full"] += 1
+            return
+        self._waiting.append(body)
+        self._waiting_bytes += len(body)
+        self.pump(now)
+
+    def send_snapshot(self, header: bytes, source: SnapshotSource, now: float) -> None:
+        """Begin a snapshot; an unfinished one to the same peer is given up."""
+        for each in [each for each in self._active.values() if each.is_snapshot]:
+            self._give_up(each, now)
+        self._start(source, header, True, now)
+        self.pump(now)
+
+    def accepted(self, frame: frames.Accept, now: float) -> None:
+        """The receiver wants the snapshot's chunks."""
+        outgoing = self._active.get(frame.transfer)
+        if outgoing is not None and not outgoing.accepted:
+            outgoing.accepted = outgoing.acknowledged = True
+            self._heard_at = now
+            self.pump(now)
+
+    def ended(self, frame: frames.End) -> None:
+        """The receiver refuses, or its disk or digest failed."""
+        outgoing = self._active.get(frame.transfer)
+        if outgoing is not None:
+            self._counters["transfer: refused by the receiver"] += 1
+            self._close(outgoing, False)
+
+    def acknowledged(self, frame: frames.Ack, now: float) -> None:
+        """Chunks arrived."""
+        outgoing = self._active.get(frame.transfer)
+        if outgoing is None:
+            return
+        reach = frame.below + frame.bitmap.bit_length() + (1 if frame.bitmap else 0)
+        if frame.below < outgoing.below or reach > outgoing.next_new:
+            self._counters["transfer: impossible or late ACK"] += 1
+            return
+        self._heard_at = now
+        outgoing.acknowledged = True
+        arrived = list(range(outgoing.below, frame.below)) + _set_bits(frame.bitmap, frame.below + 1)
+        outgoing.below = frame.below
+        self._count_arrived(outgoing, arrived, now)
+        if outgoing.below == outgoing.count:
+            self._close(outgoing, True)
+        self.pump(now)
+
+    def _count_arrived(self, outgoing: Outgoing, arrived: list[int], now: float) -> None:
+        newest, newest_order, fresh = -1.0, -1, 0
+        for number in arrived:
+            known = outgoing.in_flight.pop(number, None)
+            if known is None:
+                continue
+            fresh += 1
+            sent_at, order, again = known
+            if order > newest_order:
+                newest, newest_order = (-1.0 if again else sent_at), order
+        if not fresh:
+            return
+        self._in_flight -= fresh
+        self._backoff = 1.0
+        self._rto_at = now + self._round_trip.timeout_s if self._in_flight else INFINITE
+        self._window.acknowledged(fresh)
+        if newest >= 0:
+            self._round_trip.sample(now - newest)
+            if outgoing.is_snapshot:
+                queueing = max(0.0, now - newest - self._round_trip.minimum_s)
+                self._window.snapshot_acknowledged(fresh, queueing, now, self._round_trip.smoothed_s or 0.0)
+        self._find_lost(outgoing, newest_order - REORDERING_MAX, now)
+
+    def _find_lost(self, outgoing: Outgoing, order_max: int, now: float) -> None:
+        missing = []
+        for number, (_, order, _) in outgoing.in_flight.items():
+            if order > order_max:
+                break
+            missing.append(number)
+        if missing:
+            self._mark_lost(outgoing, missing)
+            self._window.lost(now, self._round_trip.smoothed_s or 0.0)
+
+    def _mark_lost(self, outgoing: Outgoing, missing: list[int]) -> None:
+        for number in missing:
+            del outgoing.in_flight[number]
+        outgoing.lost.extend(missing)
+        self._in_flight -= len(missing)
+        self._counters["transfer: chunks sent again"] += len(missing)
+
+    def pump(self, now: float) -> None:
+        """Send what the window allows: batches in their order, then the snapshot."""
+        self._pace_at = INFINITE
+        while self._waiting and sum(not each.is_snapshot for each in self._active.values()) < BATCHES_AT_ONCE:
+            body = self._waiting.popleft()
+            self._waiting_bytes -= len(body)
+            self._start(MemorySource(body), b"", False, now)
+        burst = BURST_MAX
+        for outgoing in sorted(self._active.values(), key=lambda each: each.is_snapshot):
+            burst = self._pump_one(outgoing, burst, now)
+            if burst <= 0:
+                self._pace_at = now + PACE_S
+                return
+
+    def _pump_one(self, outgoing: Outgoing, burst: int, now: float) -> int:
+        if not outgoing.accepted and outgoing.open_at <= now:
+            outgoing.open_at = now + self._round_trip.timeout_s * 2
+            self._emit(outgoing.opening, now)
+        room = self._window.snapshot_size if outgoing.is_snapshot else self._window.size
+        while burst > 0 and self._in_flight < room:
+            number = outgoing.next_chunk()
+            if number is None:
+                break
+            if number < outgoing.below:
+                continue  # arrived after all
+            if not self._send_chunk(outgoing, number, now):
+                return burst
+            burst -= 1
+        return burst
+
+    def _send_chunk(self, outgoing: Outgoing, number: int, now: float) -> bool:
+        again = number != outgoing.next_new
+        try:
+            sent = self._emit(outgoing.frame(number), now)
+        except OSError:
+            self._counters["transfer: snapshot unreadable"] += 1
+            self._give_up(outgoing, now)
+            return False
+        self._order += 1
+        outgoing.in_flight[number] = (now, self._order, again)
+        self._in_flight += 1
+        outgoing.next_new += not again
+        if self._rto_at == INFINITE:
+            self._rto_at = now + self._round_trip.timeout_s * self._backoff
+        return sent
+
+    def tick(self, now: float) -> None:
+        """Retransmit, give up, go on."""
+        for outgoing in list(self._active.values()):
+            if now >= self._gives_up_at(outgoing):
+                self._counters["transfer: receiver silent"] += 1
+                self._give_up(outgoing, now)
+        if now >= self._rto_at:
+            self._backoff = min(self._backoff * 2, RTO_MAX_S / self._round_trip.timeout_s)
+            for outgoing in self._active.values():
+                self._mark_lost(outgoing, list(outgoing.in_flight))
+            self._window.timed_out(now)
+            self._rto_at = INFINITE
+        self.pump(now)
+
+    def reset(self) -> None:
+        """The peer's process is a new one: nothing that was under way means anything to it."""
+        for outgoing in list(self._active.values()):
+            self._close(outgoing, False)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _start(self, source: SnapshotSource, header: bytes, is_snapshot: bool, now: float) -> None:
+        outgoing = Outgoing(self._next_transfer, source, header, is_snapshot, now)
+        self._next_transfer += 1
+        self._active[outgoing.transfer] = outgoing
+
+    def _gives_up_at(self, outgoing: Outgoing) -> float:
+        """Any answer shows that the receiver lives: one transfer may have to wait while others have the window."""
+        heard_at = max(outgoing.started_at, self._heard_at) if outgoing.accepted else outgoing.started_at
+        return heard_at + (SNAPSHOT_SILENCE_S if outgoing.is_snapshot else BATCH_SILENCE_S)
+
+    def _give_up(self, outgoing: Outgoing, now: float) -> None:
+        self._emit(frames.end(outgoing.transfer, True), now)
+        self._close(outgoing, False)
+
+    def _close(self, outgoing: Outgoing, arrived: bool) -> None:
+        if self._active.pop(outgoing.transfer, None) is None:
+            return
+        self._in_flight -= len(outgoing.in_flight)
+        if not self._in_flight:
+            self._rto_at = INFINITE
+        if outgoing.is_snapshot:
+            self._snapshot_done(arrived)
+
+
+def _set_bits(bitmap: int, first: int) -> list[int]:
+    found = []
+    while bitmap:
+        lowest = bitmap & -bitmap
+        found.append(first + lowest.bit_length() - 1)
+        bitmap ^= lowest
+    return found

@@ -1,0 +1,163 @@
+"""Tickets: the text with which a person joins. `failover1-` and base32 in lower case, without padding.
+
+Base32, though a fifth longer than base64: it survives chats that fold case, can be read aloud, has no signs that
+end a double click or mean something in a URL, and in upper case a QR code packs it as its alphanumeric kind, which
+makes the code smaller than base64 would. Whoever holds a ticket can join: no part of it belongs in a log.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import blake2s
+from struct import Struct, error
+
+from failover.errors import BadTicket, MalformedBytes
+from failover.ids import CLUSTER_ID_SIZE, MEMBER_ID_SIZE, ClusterId, MemberId
+from failover.net import addresses
+from failover.net.addresses import Address
+
+PREFIX = "failover1-"
+FORMAT = 1
+CONTACTS_MAX = 4
+ADDRESSES_PER_CONTACT_MAX = 4
+TEXT_SIZE_MAX = 4096
+CHECKSUM_SIZE = 5
+"""40 bits; base32 packs 5 bytes into 8 letters."""
+_HEAD = Struct("<B16s32s16s32sQHB")
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A member that a newcomer may turn to."""
+
+    member: MemberId
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a newcomer must know. Immutable; `str()` shows the fingerprint only, `text()` is the secret."""
+
+    cluster: ClusterId
+    contacts: tuple[Contact, ...]
+    """1 to 4, each with 1 to 4 addresses, the most promising first."""
+    gate: bytes
+    """32 bytes: opens the ears of members, nothing else."""
+    invite_id: bytes
+    """16 bytes."""
+    invite_secret: bytes
+    """32 bytes: ends the guest's handshake."""
+    expires_at: int
+    """Unix seconds, judged by the members; 0 = never."""
+    version: int = FORMAT
+
+    def __post_init__(self) -> None:
+        sizes = (len(self.cluster), len(self.gate), len(self.invite_id), len(self.invite_secret))
+        assert sizes == (CLUSTER_ID_SIZE, 32, 16, 32)
+        assert 1 <= len(self.contacts) <= CONTACTS_MAX and 0 <= self.expires_at < 2**64
+        for contact in self.contacts:
+            assert len(contact.member) == MEMBER_ID_SIZE
+            assert 1 <= len(contact.addresses) <= ADDRESSES_PER_CONTACT_MAX
+
+    def __repr__(self) -> str:
+        return f"Ticket(cluster={self.cluster.hex()[:6]}, invite={self.fingerprint()})"
+
+    __str__ = __repr__
+
+    def fingerprint(self) -> str:
+        """8 hex digits that name the invite and give nothing away."""
+        return blake2s(b"failover invite" + self.invite_id, digest_size=4).hexdigest()
+
+    def text(self) -> str:
+        """The ticket as text: `Ticket.parse` reads it back."""
+        people = b"".join(each.member + addresses.pack_list(each.addresses) for each in self.contacts)
+        # The size in the head tells a ticket that was cut off from one that was mistyped.
+        head = _HEAD.pack(
+            self.version,
+            self.cluster,
+            self.gate,
+            self.invite_id,
+            self.invite_secret,
+            self.expires_at,
+            _HEAD.size + len(people) + CHECKSUM_SIZE,
+            len(self.contacts),
+        )
+        return PREFIX + _to_base32(head + people + _checksum(head + people))
+
+    @classmethod
+    def parse(cls, text: str) -> Ticket:
+        """Read what a person pasted: surrounding space, line breaks and case do not matter.
+
+        Raises BadTicket with one line that says what is wrong with it; the line holds no part of the ticket.
+        """
+        letters = "".join(text.split()).lower()
+        if len(letters) > TEXT_SIZE_MAX:
+            raise BadTicket("this is no ticket: it is far too long")
+        if not letters.startswith(PREFIX):
+            raise BadTicket(_not_a_ticket(letters))
+        raw = _from_base32(letters[len(PREFIX) :])
+        try:
+            return _unpack_untrusted(raw)
+        except (MalformedBytes, AssertionError, error):
+            raise BadTicket("this ticket was mistyped; copy it again, whole") from None
+
+
+def _not_a_ticket(letters: str) -> str:
+    if PREFIX.startswith(letters) and letters:
+        return "this ticket is cut off; copy it again, whole"
+    if letters.startswith("failover") and letters[8:].partition("-")[0].isdigit():
+        return "this ticket was made by another version of the game; update the game, or ask for a new ticket"
+    return f"this is no ticket: a ticket begins with {PREFIX}"
+
+
+def _to_base32(data: bytes) -> str:
+    return base64.b32encode(data).decode().rstrip("=").lower()
+
+
+def _from_base32(letters: str) -> bytes:
+    """The bytes, also of an incomplete last group; each text stands for other bytes, or for none."""
+    if not letters:
+        raise BadTicket("this ticket is cut off; copy it again, whole")
+    try:
+        whole = letters[: len(letters) // 8 * 8]
+        rest = letters[len(whole) :]
+        if len(rest) in (1, 3, 6):  # lengths that no encoding has
+            whole, rest = whole + rest[:-1] + "=" * (9 - len(rest)), ""
+            base64.b32decode(whole.upper())
+            raise BadTicket("this ticket is cut off; copy it again, whole")
+        data = base64.b32decode((letters + "=" * (-len(letters) % 8)).upper())
+    except binascii.Error:
+        raise BadTicket("this ticket was mistyped: it has a character that no ticket has") from None
+    if _to_base32(data) != letters:
+        raise BadTicket("this ticket was mistyped; copy it again, whole")
+    return data
+
+
+def _checksum(data: bytes) -> bytes:
+    return blake2s(b"failover ticket" + data, digest_size=CHECKSUM_SIZE).digest()
+
+
+def _unpack_untrusted(raw: bytes) -> Ticket:
+    """Raises BadTicket for what can be named, MalformedBytes for the rest."""
+    if raw[0] != FORMAT:
+        body, checksum = raw[:-CHECKSUM_SIZE], raw[-CHECKSUM_SIZE:]
+        if _checksum(body) == checksum:
+            raise BadTicket("this ticket was made by another version of the game; update, or ask for a new ticket")
+        raise BadTicket("this ticket was mistyped; copy it again, whole")
+    if len(raw) < _HEAD.size:
+        raise BadTicket("this ticket is cut off; copy it again, whole")
+    version, cluster, gate, invite_id, invite_secret, expires_at, size, count = _HEAD.unpack_from(raw)
+    if len(raw) < size:
+        raise BadTicket("this ticket is cut off; copy it again, whole")
+    if len(raw) != size or _checksum(raw[:-CHECKSUM_SIZE]) != raw[-CHECKSUM_SIZE:]:
+        raise BadTicket("this ticket was mistyped; copy it again, whole")
+    contacts, offset = [], _HEAD.size
+    for _ in range(count):
+        member = MemberId(raw[offset : offset + MEMBER_ID_SIZE])
+        found, offset = addresses.unpack_list_untrusted(raw, offset + MEMBER_ID_SIZE)
+        contacts.append(Contact(member, found))
+    if offset != len(raw) - CHECKSUM_SIZE:
+        raise MalformedBytes("ticket size")
+    return Ticket(ClusterId(cluster), tuple(contacts), gate, invite_id, invite_secret, expires_at, version)
