@@ -1,11 +1,13 @@
-"""Reading a whole log back, quickly, and believing none of it unchecked."""
+"""Reading back what a file holds, quickly, and believing none of it unchecked."""
 
 from __future__ import annotations
 
 import gc
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 from zlib import crc32
 
 from failover.errors import MalformedBytes
@@ -14,25 +16,83 @@ from failover.raft.effects import SnapshotMeta
 from failover.raft.messages import Entry
 from failover.storage import records
 from failover.storage.span import Span
+from failover.storage.sqlite_file import corrupt, translated
+
+_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot"}
+_T = TypeVar("_T")
 
 
-def load_entries(connection: sqlite3.Connection, span: Span, meta: SnapshotMeta | None) -> tuple[Entry, ...]:
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    with translated(path):
+        try:
+            yield
+        except MalformedBytes as error:
+            raise corrupt(path, f"damaged ({error})") from error
+
+
+def read_record(
+    connection: sqlite3.Connection, path: Path, name: str, unpack_untrusted: Callable[[bytes], _T]
+) -> _T | None:
+    """Return what is kept under `name`, None if nothing is."""
+    with _damage_named(path):
+        row = connection.execute("SELECT sealed FROM record WHERE name = ?", (name,)).fetchone()
+        return None if row is None else unpack_untrusted(records.unseal_untrusted(row[0], name))
+
+
+def check_records(connection: sqlite3.Connection, path: Path) -> None:
+    """Read every record once: one whose name was damaged would otherwise only seem never written."""
+    with _damage_named(path):
+        names = set()
+        for name, sealed in connection.execute("SELECT name, sealed FROM record").fetchall():
+            if not isinstance(name, str) or not (name in _RECORD_NAMES or name.startswith("note/")):
+                raise MalformedBytes("a record of unknown name")
+            records.unseal_untrusted(sealed, name)
+            names.add(name)
+        if "identity" in names and "hard_state" not in names:
+            raise MalformedBytes("an identity without term and vote")
+        snapshot = read_record(connection, path, "snapshot", records.unpack_snapshot_untrusted)
+        if snapshot:
+            _, first, count = snapshot
+            query = "SELECT count(*) FROM chunk WHERE number BETWEEN ? AND ?"
+            if connection.execute(query, (first, first + count - 1)).fetchone()[0] != count:
+                raise MalformedBytes("pieces of the snapshot are missing")
+
+
+def find_span(connection: sqlite3.Connection, path: Path) -> Span:
+    """Return which part of the log is there, as far as its ends say."""
+    with _damage_named(path):
+        first, last = connection.execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
+        snapshot = read_record(connection, path, "snapshot", records.unpack_snapshot_untrusted)
+        snapshot_index = snapshot[0].last_index if snapshot else 0
+        if first is None:
+            first, last = snapshot_index + 1, snapshot_index
+        try:
+            return Span(first, last, snapshot_index)
+        except AssertionError as error:
+            text = f"the log from {first} to {last} does not fit the snapshot at {snapshot_index}"
+            raise MalformedBytes(text) from error
+
+
+def load_entries(
+    connection: sqlite3.Connection, path: Path, span: Span, meta: SnapshotMeta | None
+) -> tuple[Entry, ...]:
     """Return all entries in their order.
 
     Raises:
-        MalformedBytes: a gap, an impossible value, a wrong checksum, or a log that does not fit the snapshot.
+        StorageCorrupt: a gap, an impossible value, a wrong checksum, or a log that does not fit the snapshot.
     """
-    with _without_collector():
+    with _damage_named(path), _without_collector():
         try:
             entries = tuple(_entries_untrusted(connection, span.first))
         except TypeError as error:
             raise MalformedBytes("an entry has a value of an impossible type") from error
-    if span.first + len(entries) != span.last + 1:
-        raise MalformedBytes(f"{len(entries)} entries instead of those from {span.first} to {span.last}")
-    if meta and entries and span.first <= meta.last_index:
-        term = entries[meta.last_index - span.first].term
-        if term != meta.last_term:
-            raise MalformedBytes(f"the snapshot ends in term {meta.last_term}, the log there has term {term}")
+        if span.first + len(entries) != span.last + 1:
+            raise MalformedBytes(f"{len(entries)} entries instead of those from {span.first} to {span.last}")
+        if meta and entries and span.first <= meta.last_index:
+            term = entries[meta.last_index - span.first].term
+            if term != meta.last_term:
+                raise MalformedBytes(f"the snapshot ends in term {meta.last_term}, the log there in term {term}")
     return entries
 
 

@@ -15,20 +15,18 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
-from failover.errors import Closed, MalformedBytes, StorageFailed
+from failover.errors import Closed, StorageFailed
 from failover.raft.effects import HardState, SnapshotMeta, Write
 from failover.raft.messages import Entry
 from failover.storage import records
 from failover.storage.contract import Identity, SnapshotWriter, Stored
-from failover.storage.loading import load_entries
-from failover.storage.span import Span
+from failover.storage.loading import check_records, find_span, load_entries, read_record
 from failover.storage.sqlite_file import corrupt, open_exclusive, translated
 
 CHUNK_SIZE = 256 * 1024
 """Snapshots are cut into rows of this size; each is one transaction, so that writes wait for one at most."""
 
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
-_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot"}
 _T = TypeVar("_T")
 
 
@@ -47,8 +45,8 @@ class SqliteStorage:
         self._writer: _SqliteSnapshotWriter | None = None
         try:
             with translated(self.path):
-                self._check_records()
-                self._span = self._find_span()
+                check_records(self._connection(), self.path)
+                self._span = find_span(self._connection(), self.path)
         except BaseException:
             self.close()
             raise
@@ -76,11 +74,7 @@ class SqliteStorage:
         """See `Storage.load`."""
         hard_state = self._read("hard_state", records.unpack_hard_state_untrusted) or HardState()
         meta = self.snapshot_meta()
-        with translated(self.path):
-            try:
-                entries = load_entries(self._connection(), self._span, meta)
-            except MalformedBytes as error:
-                raise corrupt(self.path, f"damaged ({error})") from error
+        entries = load_entries(self._connection(), self.path, self._span, meta)
         if self._writer is None:  # not before all was found good: a damaged file stays as it is
             self._remove_chunks_of_nobody()
         return Stored(hard_state, meta, entries)
@@ -180,47 +174,7 @@ class SqliteStorage:
         self._connection().execute("INSERT OR REPLACE INTO record VALUES (?, ?)", row)
 
     def _read(self, name: str, unpack_untrusted: Callable[[bytes], _T]) -> _T | None:
-        query = "SELECT sealed FROM record WHERE name = ?"
-        with translated(self.path):
-            row = self._connection().execute(query, (name,)).fetchone()
-        if row is None:
-            return None
-        try:
-            return unpack_untrusted(records.unseal_untrusted(row[0], name))
-        except MalformedBytes as error:
-            raise corrupt(self.path, f"damaged ({error})") from error
-
-    def _check_records(self) -> None:
-        """Read every record once: one whose name was damaged would otherwise only seem never written."""
-        names = set()
-        for name, sealed in self._connection().execute("SELECT name, sealed FROM record").fetchall():
-            try:
-                if not isinstance(name, str) or not (name in _RECORD_NAMES or name.startswith("note/")):
-                    raise MalformedBytes("a record of unknown name")
-                records.unseal_untrusted(sealed, name)
-            except MalformedBytes as error:
-                raise corrupt(self.path, f"damaged ({error})") from error
-            names.add(name)
-        if "identity" in names and "hard_state" not in names:
-            raise corrupt(self.path, "damaged (an identity without term and vote)")
-        snapshot = self._read("snapshot", records.unpack_snapshot_untrusted)
-        if snapshot:
-            _, first, count = snapshot
-            query = "SELECT count(*) FROM chunk WHERE number BETWEEN ? AND ?"
-            if self._connection().execute(query, (first, first + count - 1)).fetchone()[0] != count:
-                raise corrupt(self.path, "damaged (pieces of the snapshot are missing)")
-
-    def _find_span(self) -> Span:
-        first, last = self._connection().execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
-        meta = self.snapshot_meta()
-        snapshot_index = meta.last_index if meta else 0
-        if first is None:
-            first, last = snapshot_index + 1, snapshot_index
-        try:
-            return Span(first, last, snapshot_index)
-        except AssertionError as error:
-            text = f"the log from {first} to {last} does not fit the snapshot at {snapshot_index}"
-            raise corrupt(self.path, text) from error
+        return read_record(self._connection(), self.path, name, unpack_untrusted)
 
     # --- snapshots ---------------------------------------------------------------------------------------
 
