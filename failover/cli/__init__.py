@@ -1,0 +1,1 @@
+"""The command line: looking at storages and tickets from outside a game."""
