@@ -43,7 +43,7 @@ def _chances() -> tuple[tuple[int, ...], ...]:
         )
 
     def chance(a: int, d: int) -> int:
-        wins = sum(n * sum(ways[d][:s]) for s, n in enumerate(ways[a]))
+        wins: int = sum(n * sum(ways[d][:s]) for s, n in enumerate(ways[a]))
         return wins * CERTAIN // 6 ** (a + d)
 
     return tuple(tuple(chance(a, d) for d in range(DICE_MAX + 1)) for a in range(DICE_MAX + 1))
@@ -51,8 +51,7 @@ def _chances() -> tuple[tuple[int, ...], ...]:
 
 def chance(attack: int, defence: int) -> int:
     """Return the attacker's chance to win with so many dice against so many, in parts of 10,000."""
-    odds: int = _chances()[attack][defence]
-    return odds
+    return _chances()[attack][defence]
 
 
 def _easy(position: Position) -> Move:

@@ -25,7 +25,7 @@ ROUNDS_DEFAULT = 30
 _COMPENSATION: Final[dict[tuple[str, int], int]] = {
     ("small", 2): 7,
     ("standard", 2): 12,
-    ("small", 3): 3,
+    ("small", 3): 2,
     ("standard", 3): 3,
     ("small", 4): 1,
     ("standard", 4): 1,

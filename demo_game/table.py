@@ -1,8 +1,8 @@
 """The table: lobby and game as one immutable value, which every member holds a copy of.
 
 A change makes a new table, so a picture for the screen, a snapshot and the state are the same object. All times
-are whole milliseconds of cluster time, which stands still while there is no host. Nothing here reads a clock, draws
-a number, or depends on the order of a set.
+are whole milliseconds of cluster time, which stands still while there is no host. Nothing here reads a clock,
+draws a number, or depends on the order of a set.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The clock across a change of host. Nothing runs without a host. Attacks and the host's 5-second ticks commit the
 time used, so the committed clock is at most 5 s old, and what was not committed is the player's gain. A new host's
-first command gives the player on turn at least 10 s, three times a turn at most, and counts the clock's epoch up, so
-that a timeout of the old host, late in the log, does nothing.
+first command gives the player on turn at least 10 s, three times a turn at most, and counts the clock's epoch up,
+so that a timeout of the old host, late in the log, does nothing.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def host_changed(table: Table, command: HostChanged, now_ms: int) -> Table:
         clock = replace(clock, used_ms=limit_ms - left_ms)
     name = table.name_of(new)
     if not old:
-        text = f"{name} opened the table."
+        text = "The table is open."
     elif old == new:
         text = f"{name} hosts again."
     else:

@@ -1,0 +1,140 @@
+"""A process at the table: opens a member of the library, plays through it, leaves in good order.
+
+The only room besides the host function and the player that calls failover. Ctrl+C and SIGTERM end the block, and
+leaving the block hands the host's role over.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
+
+import platformdirs
+import trio
+
+import failover
+from demo_game.bots import Skill
+from demo_game.commands import AddBot, Command, Option, Order, SetOption
+from demo_game.host_function import Pace, server
+from demo_game.machine import Hexhold
+from demo_game.player import Player, ask, play
+from demo_game.records import Journal, Recorded
+from demo_game.table import Phase, Table
+
+log = logging.getLogger("demo_game")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a process comes to its table."""
+
+    name: str
+    data: Path
+    ticket: str | None = None
+    found: bool = False
+    port: int = 0
+    bind: str = ""
+    pace: Pace = Pace()
+    journal: Journal = Journal()
+    record: bool = False
+    """Write every applied command down, too."""
+
+
+def new_data_folder() -> Path:
+    """Return a folder that no other process uses; made when it is first written to."""
+    return platformdirs.user_data_path("hexhold") / "games" / secrets.token_hex(4)
+
+
+@asynccontextmanager
+async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
+    """Open the member. Leaving hands over and keeps the seat; cancellation does the same."""
+    opening.data.mkdir(parents=True, exist_ok=True)
+    machine = Hexhold()
+    opened: list[failover.Member] = []
+
+    def present() -> frozenset[bytes] | None:
+        return members_in_reach(opened[0]) if opened else None
+
+    async with failover.open_member(
+        Recorded(machine, opening.journal) if opening.record else machine,
+        storage=opening.data / "game.db",
+        ticket=opening.ticket,
+        found=opening.found,
+        serve=server(opening.pace, present),
+        name=opening.name,
+        port=opening.port,
+        bind=opening.bind,
+    ) as member:
+        opened.append(member)
+        yield member
+
+
+def members_in_reach(member: failover.Member) -> frozenset[bytes] | None:
+    """Return the members that this one hears, itself included."""
+    return frozenset(peer.member for peer in member.status().peers if peer.reachable) | {member.id}
+
+
+async def until_told(work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work` until it returns or the process is told to end (Ctrl+C, SIGTERM)."""
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await work()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(run)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                log.info("told to end by signal %d", number)
+                nursery.cancel_scope.cancel()
+
+
+async def report_events(member: failover.Member, journal: Journal) -> None:
+    """Write down what happens to this member, as long as it lasts."""
+    async for event in member.events():
+        log.info("%s", event)
+        what = {k: str(v) for k, v in asdict(event).items()} if is_dataclass(event) else {}
+        journal.write("event", event=type(event).__name__, **what)
+
+
+async def headless(opening: Opening, player_of: Callable[[bytes], Player], wishes: tuple[Command, ...]) -> None:
+    """Sit at the table as a bot until told to end. `wishes` are asked for once, after taking the seat."""
+
+    async def work() -> None:
+        async with at_table(opening) as member, trio.open_nursery() as nursery:
+            nursery.start_soon(report_events, member, opening.journal)
+            if opening.found:
+                opening.journal.write("ticket", ticket=await member.invite())
+                nursery.start_soon(wish, member, wishes, opening.journal)
+            await play(member, player_of(member.id), opening.journal)
+
+    await until_told(work)
+
+
+async def wish(member: failover.Member, wishes: tuple[Command, ...], journal: Journal) -> None:
+    """Ask for options and bots as soon as this member has a seat. One that is refused is not asked for again."""
+    table = table_of(member)
+    while table.seat_of(member.id, 0) < 0 and table.phase is Phase.LOBBY:
+        await trio.sleep(0.02)
+        table = table_of(member)
+    for number, command in enumerate(wishes):
+        await ask(member, Order(command, 0, secrets.randbits(48) + number), journal)
+
+
+def wishes_of(players: int, size: int, turn_s: int, rounds: int, bots: tuple[Skill, ...]) -> tuple[Command, ...]:
+    """Return the commands that make a table as the command line describes it."""
+    options = ((Option.PLAYERS, players), (Option.MAP, size), (Option.TURN, turn_s), (Option.ROUNDS, rounds))
+    from_options = tuple(SetOption(option, value) for option, value in options)
+    return from_options + tuple(AddBot(skill) for skill in bots)
+
+
+def table_of(member: failover.Member) -> Table:
+    """Return the newest table that this member knows."""
+    table = member.state
+    assert isinstance(table, Table)
+    return table
