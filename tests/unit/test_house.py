@@ -229,3 +229,10 @@ def test_a_name_without_docstring_is_found():
     assert list(undocumented("Bare", Bare)) == ["Bare"]
     assert list(undocumented("Half", Half)) == ["Half.method", "Half.value"]
     assert list(undocumented("sorted", sorted)) == []
+
+
+def test_ci_runs_exactly_what_the_readme_tells_a_reader_to_run():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in readme if line.startswith("python3 -m venv")]
+    assert len(commands) == 2
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1] == commands[1]
