@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -21,8 +22,9 @@ def main() -> int:
     """Run the checks with the interpreter that runs this; return the exit status of the last one run."""
     for tool, *arguments in CHECKS:
         extra = sys.argv[1:] if tool == "pytest" else []
+        command = [sys.executable, "-m", tool, *arguments, *extra]
         print(f"--- {tool} {' '.join(arguments + extra)}", flush=True)
-        done = subprocess.run([sys.executable, "-m", tool, *arguments, *extra], cwd=Path(__file__).parents[1])
+        done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode:
             return done.returncode
     return 0
