@@ -44,7 +44,8 @@ def _chances() -> tuple[tuple[int, ...], ...]:
 
     def chance(a: int, d: int) -> int:
         wins: int = sum(n * sum(ways[d][:s]) for s, n in enumerate(ways[a]))
-        return wins * CERTAIN // 6 ** (a + d)
+        rolls: int = 6 ** (a + d)
+        return wins * CERTAIN // rolls
 
     return tuple(tuple(chance(a, d) for d in range(DICE_MAX + 1)) for a in range(DICE_MAX + 1))
 

@@ -1,7 +1,7 @@
 """Hexhold for people in a terminal: the board as text, moves typed as lines.
 
-    ready, start, B3xC1 (or b3 c1), end, say TEXT, bot hard, map small, turn 60, rounds 20, players 4,
-    surrender, rematch, quit
+ready, start, B3xC1 (or b3 c1), end, say TEXT, bot hard, map small, turn 60, rounds 20, players 4,
+surrender, rematch, quit
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def command_of(line: str, table: Table, player: Player) -> Command:
     if word in _PLAIN and not rest:
         return _PLAIN[word]()
     if word == "bot":
-        return AddBot(Skill[rest.strip().upper() or "MEDIUM"] if rest.strip().upper() in _skills() else Skill.MEDIUM)
+        return AddBot(
+            Skill[rest.strip().upper() or "MEDIUM"] if rest.strip().upper() in _skills() else Skill.MEDIUM
+        )
     if word == "map":
         return SetOption(Option.MAP, 0 if rest.strip() == "small" else 1)
     if word in _OPTIONS and rest.strip().isdecimal():

@@ -1,7 +1,7 @@
 """Colours and glyphs of the eight seats, for every kind of screen.
 
-The colours keep their distance under the three common kinds of colour blindness; in grey some are alike, so a glyph
-goes with every colour, and is never left out.
+The colours keep their distance under the three common kinds of colour blindness; in grey some are alike, so a
+glyph goes with every colour, and is never left out.
 """
 
 from __future__ import annotations

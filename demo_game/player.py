@@ -1,7 +1,7 @@
 """A player without a window: takes a seat, gets ready, plays like a bot, asks for a rematch, for ever.
 
-What it asks for next is a pure function of the table it sees; the loop around it sends that, writes the answer down,
-and only then looks at it.
+What it asks for next is a pure function of the table it sees; the loop around it sends that, writes the answer
+down, and only then looks at it.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ async def ask(member: failover.Member, order: Order, journal: Journal) -> bool:
 async def _until_changed(member: failover.Member, table: Table, at_most_s: float) -> None:
     """Wait for the own table to catch up: an answer may be faster than the entry it answers for."""
     with trio.move_on_after(at_most_s):
-        while member.state is table:
+        while member.state is table:  # noqa: ASYNC110 - the view is one reference; nobody sets an event for it
             await trio.sleep(0.002)
 
 

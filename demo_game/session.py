@@ -11,7 +11,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import platformdirs
@@ -39,8 +39,8 @@ class Opening:
     found: bool = False
     port: int = 0
     bind: str = ""
-    pace: Pace = Pace()
-    journal: Journal = Journal()
+    pace: Pace = field(default_factory=Pace)
+    journal: Journal = field(default_factory=Journal)
     record: bool = False
     """Write every applied command down, too."""
 
@@ -98,7 +98,7 @@ async def report_events(member: failover.Member, journal: Journal) -> None:
     """Write down what happens to this member, as long as it lasts."""
     async for event in member.events():
         log.info("%s", event)
-        what = {k: str(v) for k, v in asdict(event).items()} if is_dataclass(event) else {}
+        what = {each.name: str(getattr(event, each.name)) for each in fields(event)}
         journal.write("event", event=type(event).__name__, **what)
 
 

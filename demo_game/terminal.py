@@ -89,7 +89,7 @@ def _style(colour: Colour, *, bold: bool = False) -> Style:
     return Style(color=code(colour), bold=bold)
 
 
-# --- the map ---------------------------------------------------------------------------------------------------------
+# --- the map -------------------------------------------------------------------------
 
 
 def _board(scene: Scene) -> list[Text]:
@@ -170,7 +170,7 @@ def _lobby(table: Table) -> list[Text]:
     return [_joined(line, Text(), 61) for line in lines]
 
 
-# --- around it -------------------------------------------------------------------------------------------------------
+# --- around it -----------------------------------------------------------------------
 
 
 def _header(scene: Scene, width: int) -> Text:
@@ -186,7 +186,9 @@ def _header(scene: Scene, width: int) -> Text:
         return line.append(words.get(table.phase, ""), _style(QUIET))
     line.append(f"round {table.position.round}/{table.position.rounds}  ", _style(QUIET))
     whose = "your turn" if scene.me and seat.member == scene.me else f"{seat.name}'s turn"
-    line.append(f"{GLYPHS[seat.colour]} ", _style(SEATS[seat.colour], bold=True)).append(whose, _style(TEXT, bold=True))
+    line.append(f"{GLYPHS[seat.colour]} ", _style(SEATS[seat.colour], bold=True)).append(
+        whose, _style(TEXT, bold=True)
+    )
     if table.limit_ms:
         left_ms = max(0, table.limit_ms - table.used_ms(scene.now_ms))
         room = max(10, width - cell_len(line.plain) - 10)

@@ -1,0 +1,254 @@
+"""The command line of the game: `demo-game`.
+
+Every option has a useful default, and every error is one line that says what to do; the exit status is then not 0.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import trio
+from rich.console import Console
+from rich.table import Table as Grid
+
+import failover
+from demo_game import balance, console, rules, session, showcase
+from demo_game.bots import Skill
+from demo_game.host_function import Pace
+from demo_game.land import SIZES
+from demo_game.player import Player
+from demo_game.records import Journal
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+TICKET_VARIABLE = "FAILOVER_TICKET"
+_SKILLS = click.Choice([skill.name.lower() for skill in Skill])
+_MAPS = click.Choice([size.name for size in SIZES])
+
+
+def _options(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Return one decorator out of several options, in the order of the help."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_who = _options(
+    click.option("--name", default=lambda: os.environ.get("USER", "Player"), help="Your name at the table."),
+    click.option(
+        "--data", type=click.Path(path_type=Path), help="Data folder; name an old one to resume its game."
+    ),
+    click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port; 0 takes a free one."),
+    click.option("--bind", default="", help="Listen on this address only."),
+    click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write a log to this file."),
+    click.option("--headless", is_flag=True, help="Play like a bot, without a board."),
+    click.option("--skill", type=_SKILLS, default="hard", help="How well --headless plays."),
+    click.option("--pace", type=click.FloatRange(0), default=0.3, help="Seconds between its moves."),
+    click.option("--heartbeat", type=click.FloatRange(0.01), hidden=True),
+    click.option("--report", type=click.Path(path_type=Path, allow_dash=True), hidden=True),
+)
+
+_what = _options(
+    click.option("--players", type=click.IntRange(2, 8), default=4, help="Seats at the table."),
+    click.option("--bots", type=click.IntRange(0, 7), default=0, help="Seats that bots take."),
+    click.option("--bot-skill", type=_SKILLS, default="medium", help="How well they play."),
+    click.option("--bot-delay", type=click.FloatRange(0), default=0.7, help="Seconds between their moves."),
+    click.option("--map", "size", type=_MAPS, default="standard", help="Size of the map."),
+    click.option(
+        "--turn", type=click.IntRange(0, 600), default=45, help="Seconds for a turn, from 10; 0 = no clock."
+    ),
+    click.option("--rounds", type=click.IntRange(1, 99), default=30, help="The last round."),
+)
+
+
+class _Commands(click.Group):
+    """A group that turns what the library raises into one line and a status."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (failover.FailoverError, OSError) as error:
+            raise click.ClickException(_one_line(error)) from None
+        except BaseExceptionGroup as group:
+            known = group.subgroup((failover.FailoverError, OSError))
+            if known is None:
+                raise
+            raise click.ClickException(_one_line(_first(known))) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def main() -> None:
+    """Hexhold: a hex dice war for 2 to 8 players that outlives its host."""
+
+
+@main.command()
+@_who
+@_what
+def host(**options: Any) -> None:
+    """Open a table and print the ticket for the others."""
+    _at_table(options, found=True)
+
+
+@main.command()
+@click.argument("ticket", required=False)
+@_who
+def join(ticket: str | None, **options: Any) -> None:
+    """Join with TICKET: the text, @FILE, or - for the standard input; else FAILOVER_TICKET, or a question."""
+    _at_table(options, ticket=_ticket(ticket))
+
+
+@main.command()
+@click.argument("ticket", required=False)
+@_who
+def bot(ticket: str | None, **options: Any) -> None:
+    """Join with TICKET as a player without a board that plays by itself."""
+    _at_table(options | {"headless": True}, ticket=_ticket(ticket))
+
+
+@main.command()
+@_who
+@_what
+def solo(**options: Any) -> None:
+    """Play against bots, alone on this machine."""
+    options |= {"bind": options["bind"] or "127.0.0.1", "bots": options["players"] - 1}
+    _at_table(options, found=True, alone=True)
+
+
+def _at_table(
+    options: dict[str, Any], *, found: bool = False, ticket: str | None = None, alone: bool = False
+) -> None:
+    """Turn options into a session and run it."""
+    if options["log_file"]:
+        line = "%(asctime)s %(name)s %(levelname)s %(message)s"
+        logging.basicConfig(filename=options["log_file"], level=logging.INFO, format=line)
+    wishes = _wishes(options) if found else ()
+    with _journal(options["report"]) as journal:
+        opening = session.Opening(
+            name=options["name"],
+            data=options["data"] or session.new_data_folder(),
+            ticket=ticket,
+            found=found,
+            port=options["port"],
+            bind=options["bind"],
+            pace=Pace(bot_delay_ms=int(options.get("bot_delay", 0.7) * 1_000)),
+            journal=journal,
+            record=options["report"] is not None,
+        )
+
+        def player(member: bytes) -> Player:
+            skill = Skill[options["skill"].upper()]
+            pace_s, heartbeat_s = options["pace"], options["heartbeat"]
+            return Player(member, opening.name, skill, pace_s=pace_s, heartbeat_s=heartbeat_s)
+
+        if options["headless"]:
+            trio.run(session.headless, opening, player, wishes)
+        else:
+            trio.run(partial(console.play_in_terminal, opening, wishes, solo=alone))
+
+
+def _wishes(options: dict[str, Any]) -> tuple[session.Command, ...]:
+    """Return what the founder asks of the lobby."""
+    players, bots, turn_s = options["players"], options["bots"], options["turn"]
+    if bots >= players:
+        raise click.UsageError(f"{bots} bots leave no seat for you: give --players at least {bots + 1}")
+    if 0 < turn_s < 10:
+        raise click.UsageError("a turn needs 10 seconds or more: give --turn 10, or 0 for no clock")
+    size = [each.name for each in SIZES].index(options["size"])
+    skill = Skill[options["bot_skill"].upper()]
+    return session.wishes_of(players, size, turn_s, options["rounds"], (skill,) * bots)
+
+
+def _journal(path: Path | None) -> Journal:
+    if path is None:
+        return Journal()
+    return Journal(sys.stdout if str(path) == "-" else path.open("a", encoding="utf-8"))
+
+
+def _ticket(text: str | None) -> str | None:
+    """Find the ticket: the argument, a file, the standard input, the environment, or a question."""
+    if text == "-":
+        text = sys.stdin.readline()
+    elif text and text.startswith("@"):
+        text = Path(text[1:]).expanduser().read_text(encoding="utf-8")
+    text = text or os.environ.get(TICKET_VARIABLE)
+    if not text and sys.stdin.isatty():
+        text = click.prompt("Ticket")
+    if not text or not text.strip():
+        raise click.UsageError(f"there is no ticket: give it, @FILE or -, or set {TICKET_VARIABLE}")
+    return "".join(text.split())
+
+
+@main.command("showcase")
+@click.option(
+    "--players", type=click.IntRange(3, 8), default=4, help="Player processes; three survive one's death."
+)
+@click.option("--kills", type=click.IntRange(0, 50), default=2, help="How often the host is killed.")
+@click.option("--map", "size", type=_MAPS, default="small", help="Size of the map.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write the figures here."
+)
+@click.option("--keep", is_flag=True, help="Keep the players' data folders, and say where they are.")
+@click.option("--plain", is_flag=True, help="Print lines, even to a terminal.")
+def showcase_command(json_file: Path | None, **options: Any) -> None:
+    """Let several players play on this machine, kill the host every so often, and print what it cost."""
+    figures = showcase.run(showcase.Show(**options))
+    text = figures.json()
+    if json_file is not None and str(json_file) != "-":
+        json_file.write_text(text + "\n", encoding="utf-8")
+    click.echo(text)
+    if figures.complaints:
+        raise click.ClickException("; ".join(figures.complaints))
+
+
+@main.command()
+@click.option("--players", type=click.IntRange(2, 8), default=2, help="Seats.")
+@click.option("--games", type=click.IntRange(1, 1_000_000), default=1000, help="Games to play.")
+@click.option("--map", "size", type=_MAPS, default="standard", help="Size of the map.")
+@click.option(
+    "--skill", "skills", type=_SKILLS, multiple=True, help="Skills round the table; repeat. Default: hard."
+)
+@click.option("--compensation", type=click.IntRange(0, 20), help="Extra dice per seat, instead of the rules'.")
+@click.option("--rounds", type=click.IntRange(1, 99), default=rules.ROUNDS_DEFAULT, help="The last round.")
+@click.option("--seed", "first", type=click.IntRange(0), default=0, help="Number of the first seed.")
+def sim(players: int, games: int, size: str, skills: tuple[str, ...], **rest: Any) -> None:
+    """Play many games between bots, by the rules alone: is every seat worth the same?"""
+    names = skills or ("hard",)
+    seated = [Skill[names[seat % len(names)].upper()] for seat in range(players)]
+    land = next(each for each in SIZES if each.name == size)
+    tally = balance.measure(
+        games, land, seated, first=rest["first"], extra=rest["compensation"], rounds=rest["rounds"]
+    )
+    _print_tally(tally, players)
+
+
+def _print_tally(tally: balance.Tally, players: int) -> None:
+    grid = Grid(title=f"{tally.games} games, {tally.by_rounds} ended by the last round")
+    for heading in ("seat", "won", "of its fair share"):
+        grid.add_column(heading, justify="right")
+    for seat in range(players):
+        grid.add_row(str(seat + 1), str(tally.by_seat[seat]), f"{100 * tally.share(seat):.0f} %")
+    screen = Console()
+    screen.print(grid)
+    if len(tally.by_skill) > 1:
+        for skill, won in tally.by_skill.items():
+            screen.print(f"{skill.name.lower()} won {won} ({100 * won / tally.games:.0f} %)")
+    screen.print(f"{tally.turns / tally.games:.0f} turns and {tally.attacks / tally.games:.0f} attacks a game")
