@@ -110,7 +110,8 @@ class UdpTransport:
     def close(self) -> None:
         """Free the socket; closing twice is harmless."""
         if self._socket.fileno() != -1:
-            trio.lowlevel.notify_closing(self._socket)
+            if trio.lowlevel.in_trio_run():
+                trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     @property

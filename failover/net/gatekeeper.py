@@ -151,7 +151,7 @@ class Gatekeeper:
         """Whether one more guest fits; one that never confirmed a channel gives way."""
         if len(self.guests) < GUESTS_MAX:
             return True
-        idle = next((key for key, guest in self.guests.items() if not guest.channels), None)
+        idle = next((key for key, guest in self.guests.items() if not guest.channels.confirmed), None)
         if idle is None:
             return False
         self.guests.pop(idle).close()
@@ -201,6 +201,6 @@ class Gatekeeper:
         """Forget guests without a channel."""
         for key, guest in list(self.guests.items()):
             guest.tick(now)
-            if not guest.channels and not guest.provisional:
+            if guest.channels.is_empty:
                 del self.guests[key]
                 guest.close()

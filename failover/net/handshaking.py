@@ -41,7 +41,7 @@ class Handshaking:
         return self.deadline != INFINITE
 
     @property
-    def is_suspicious(self) -> bool:
+    def is_retrying(self) -> bool:
         """Whether one initiation at least has not been answered in time."""
         return self._tries >= 2
 
@@ -61,12 +61,8 @@ class Handshaking:
         if now >= self.deadline:
             self._initiate(now)
 
-    def finished(self, now: float) -> None:
-        """A channel is confirmed, made by either side."""
-        self.cancel()
-
     def cancel(self) -> None:
-        """Forget what is under way."""
+        """Forget what is under way: a channel was made, by either side, or the peer is none any more."""
         for index in self._attempts:
             self._peer.context.attempts.pop(index, None)
         self._attempts.clear()
@@ -152,17 +148,7 @@ class Handshaking:
             peer_incarnation=payload.incarnation,
             address=source,
         )
-        peer.last_heard = now
         peer.adopt(channel, source, now)
-        confirm(peer, channel, now)
-
-
-def confirm(peer: Peer, channel: Channel, now: float) -> None:
-    """The responder must see DATA on its channel before it may use it: a PING at once, on this very channel."""
-    chosen = peer.sending
-    peer.sending = channel
-    peer.ping(now)
-    peer.sending = chosen
 
 
 def peer_is_fresh(peer: Peer, incarnation: int, previous: int) -> bool:

@@ -1,9 +1,4 @@
-"""One other member, or a guest, or the member that a newcomer turned to: its channels, its address, its transfers.
-
-Which channel sends is decided by `prefer`, on both sides alike; all that are young enough receive. A channel that
-the peer initiated sends nothing until the first valid DATA on it: whoever replays an initiation, or holds a stolen
-static key, gets no further (key compromise impersonation).
-"""
+"""One other member, a guest, or the member that a newcomer turned to: what it says, where it is, how it does."""
 
 from __future__ import annotations
 
@@ -14,7 +9,8 @@ from failover.errors import MalformedBytes
 from failover.ids import MemberId
 from failover.net import frames
 from failover.net.addresses import Address
-from failover.net.channel import REKEY_AFTER_DATAGRAMS, Channel
+from failover.net.channel import Channel
+from failover.net.channels import Channels
 from failover.net.congestion import RoundTrip
 from failover.net.context import Context
 from failover.net.handshaking import Handshaking
@@ -26,9 +22,6 @@ QUEUE_MAX = 16
 """Small messages that wait for a channel; the newest are kept."""
 INBOX_MAX = 4096
 """Messages that the driver has not taken yet, of all peers."""
-CHANNELS_MAX = 4
-PROVISIONAL_MAX = 4
-"""Unconfirmed channels of one peer: as many initiations as fit into a long round trip."""
 PINGS_MAX = 8
 INFINITE = float("inf")
 
@@ -60,9 +53,7 @@ class Peer:
         self.incarnation = 0
         """The newest that the peer proved to have."""
         self.attempt = 0
-        self.channels: list[Channel] = []
-        self.provisional: list[Channel] = []
-        self.sending: Channel | None = None
+        self.channels = Channels(self, context)
         self.last_heard: float | None = None
         self.deadline = INFINITE
         self.round_trip = RoundTrip()
@@ -77,7 +68,6 @@ class Peer:
         self.sender = Sender(
             emit=self.emit,
             snapshot_done=lambda done: context.snapshots_done.append((member, done)),
-            round_trip=self.round_trip,
             counters=context.counters,
         )
         self.receiver = Receiver(
@@ -93,25 +83,30 @@ class Peer:
 
     def emit(self, content: bytes, now: float) -> bool:
         """Seal and send the frames of one datagram; False if there is no channel or no address."""
-        channel, address = self.sending, self.address
+        channel, address = self.channels.sending, self.address
         if channel is None or address is None:
             return False
         if now - channel.created >= self.context.timings.channel_age_max_s:
-            self._choose_sending(now)
-            channel = self.sending
+            self.channels.choose(now)
+            channel = self.channels.sending
             if channel is None:
                 return False
         self.context.transmit(channel.seal(content), address)
         if self._unanswered_since == INFINITE:
+            self._expect_answer(now)
+        return True
+
+    def _expect_answer(self, now: float) -> None:
+        """Something left: if nothing comes back, first ask, then shake hands anew."""
+        if self._unanswered_since == INFINITE:
             self._unanswered_since = now
             self._probe_at = now + self.context.timings.probe_s
             self.deadline = min(self.deadline, self._probe_at)
-        return True
 
     def send_encoded(self, encoded: bytes, now: float) -> None:
         """One message to a member: in a datagram, or as a batch; without a channel, it waits for one."""
         self.handshaking.wanted(now)
-        if self.sending is None:
+        if self.channels.sending is None:
             self._queue_encoded(encoded)
             self.handshaking.start(now)
         elif len(encoded) <= frames.MESSAGE_SIZE_MAX:
@@ -145,19 +140,17 @@ class Peer:
         self.sender.send_snapshot(header, source, now)
         self.deadline = min(self.deadline, self.sender.deadline)
 
-    def ping(self, now: float, address: Address | None = None) -> None:
+    def ping(self, now: float, address: Address | None = None, channel: Channel | None = None) -> None:
         """Measure the round trip; to another address than the active one: validate it."""
-        channel, target = self.sending, address or self.address
+        channel, target = channel or self.channels.sending, address or self.address
         if channel is None or target is None:
             return
         token = int.from_bytes(self.context.entropy(8), "little")
         self._pings[token] = (now, target)
         while len(self._pings) > PINGS_MAX:
             del self._pings[next(iter(self._pings))]
-        if target == self.address:
-            self.emit(frames.ping(token), now)
-        else:
-            self.context.transmit(channel.seal(frames.ping(token)), target)
+        self.context.transmit(channel.seal(frames.ping(token)), target)
+        self._expect_answer(now)
 
     # Receiving.
 
@@ -166,7 +159,8 @@ class Peer:
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
         if not channel.confirmed:
-            self._confirm(channel, source, now)
+            self.channels.confirm(channel)
+            self.adopt(channel, source, now)
         elif source == self.address:
             self._address_heard = now
         else:
@@ -251,8 +245,8 @@ class Peer:
 
     def _answer_ping(self, token: int, source: Address) -> None:
         """To where it came from, and nothing else there: no address is taken over by asking."""
-        if self.sending is not None:
-            self.context.transmit(self.sending.seal(frames.pong(token, source)), source)
+        if self.channels.sending is not None:
+            self.context.transmit(self.channels.sending.seal(frames.pong(token, source)), source)
 
     def _pong_received(self, frame: frames.Pong, source: Address, now: float) -> None:
         known = self._pings.pop(frame.token, None)
@@ -265,6 +259,7 @@ class Peer:
             self.context.counters["pong: from elsewhere"] += 1
         elif target == self.address:
             self.round_trip.sample(now - sent_at)
+            self.sender.round_trip.sample(now - sent_at)
         elif now - self._address_heard >= self.context.timings.path_silence_s:
             self.address, self._address_heard = target, now
 
@@ -278,47 +273,22 @@ class Peer:
 
     def add_provisional(self, channel: Channel) -> None:
         """A responder's channel: receives, and waits for its first valid DATA."""
-        while len(self.provisional) >= PROVISIONAL_MAX:
-            self.drop_provisional(self.provisional[0])
-        self.provisional.append(channel)
-        self.context.channels[channel.local_index] = (self, channel)
-        self.context.provisional_count += 1
-        self.deadline = min(self.deadline, channel.created + self.context.timings.provisional_s)
-
-    def drop_provisional(self, channel: Channel) -> None:
-        """Forget it."""
-        self.provisional.remove(channel)
-        self.context.channels.pop(channel.local_index, None)
-        self.context.provisional_count -= 1
-
-    def _confirm(self, channel: Channel, source: Address, now: float) -> None:
-        self.provisional.remove(channel)
-        self.context.provisional_count -= 1
-        channel.confirmed = True
-        self.adopt(channel, source, now)
-        if self.sending is channel:
-            self.ping(now)
+        self.channels.add_provisional(channel)
+        self._set_deadline()
 
     def adopt(self, channel: Channel, source: Address, now: float) -> None:
-        """A confirmed channel: of the same process as the older ones, or of one that replaced it."""
-        newest = max((each.peer_incarnation for each in self.channels), default=0)
-        if channel.peer_incarnation > newest:
-            for each in list(self.channels):
-                self._drop(each)
+        """A channel on which the peer has shown that it holds the keys, or will as soon as it hears from us."""
+        if self.channels.adopt(channel, now):
             self.sender.reset()
             self.receiver.reset()
             self._pings.clear()
-        for each in [each for each in self.provisional if each.created <= channel.created]:
-            self.drop_provisional(each)
-        while len(self.channels) >= CHANNELS_MAX:
-            self._drop(min(self.channels, key=lambda each: each.created))
-        self.channels.append(channel)
-        self.context.channels[channel.local_index] = (self, channel)
         self.address, self._address_heard = source, now
+        self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
-        self._choose_sending(now)
-        self.handshaking.finished(now)
-        self._keepalive_at = now + self.context.timings.keepalive_s * (1 - self.context.jitter() / 4)
+        self.handshaking.cancel()
+        self._keepalive_at = self._next_keepalive(now)
+        # On this very channel, whichever sends otherwise: it tells the responder that the handshake is complete.
+        self.ping(now, channel=channel)
         self._flush(now)
         self._set_deadline()
 
@@ -327,37 +297,9 @@ class Peer:
         while self._queue:
             self.emit(wrap(self._queue.popleft()), now)
 
-    def _prefer(self, first: Channel, second: Channel) -> Channel:
-        """Which of two channels both sides send on: the newer; if made at once by both, the smaller key's."""
-        apart = abs(first.created - second.created) > self.context.timings.prefer_apart_s
-        if apart or first.initiated == second.initiated:
-            return second if second.created >= first.created else first
-        ours_first = self.context.member < self.member
-        return first if first.initiated == ours_first else second
-
-    def _choose_sending(self, now: float) -> None:
-        timings = self.context.timings
-        best: Channel | None = None
-        for channel in self.channels:
-            if now - channel.created < timings.channel_age_max_s:
-                best = channel if best is None else self._prefer(best, channel)
-        self.sending = best
-        for channel in self.channels:
-            if channel is not best and channel.retire_at == INFINITE:
-                channel.retire_at = now + timings.retired_s
-
-    def _drop(self, channel: Channel) -> None:
-        self.channels.remove(channel)
-        self.context.channels.pop(channel.local_index, None)
-        if self.sending is channel:
-            self.sending = None
-
     def close(self) -> None:
-        """Forget all channels at once: the peer is no member any more, or we stop."""
-        for channel in list(self.channels):
-            self._drop(channel)
-        for channel in list(self.provisional):
-            self.drop_provisional(channel)
+        """Forget everything at once: the peer is no member any more, or we stop."""
+        self.channels.close()
         self.handshaking.cancel()
         self.sender.reset()
         self.receiver.reset()
@@ -366,66 +308,43 @@ class Peer:
 
     def tick(self, now: float) -> None:
         """Whatever is due; sets the next `deadline`."""
-        self._expire(now)
-        timings = self.context.timings
-        if now - self._unanswered_since >= timings.silence_s:
+        self.channels.expire(now)
+        if now >= self._handshake_due():
             self.handshaking.start(now)
         elif now >= self._probe_at:
             self._probe_at = INFINITE
             self.ping(now)
         if now >= self._keepalive_at and self.role is Role.MEMBER:
-            self._keepalive_at = now + timings.keepalive_s * (1 - self.context.jitter() / 4)
+            self._keepalive_at = self._next_keepalive(now)
             self.ping(now)
-        if now >= self._rekey_at():
-            self.handshaking.start(now)
         self.handshaking.tick(now)
         self.sender.tick(now)
         self.receiver.tick(now)
         self._set_deadline()
 
-    def _expire(self, now: float) -> None:
-        timings = self.context.timings
-        for channel in list(self.channels):
-            if now >= channel.retire_at or now - channel.created >= timings.channel_age_max_s:
-                self._drop(channel)
-        for channel in list(self.provisional):
-            if now - channel.created >= timings.provisional_s:
-                self.drop_provisional(channel)
-        if self.sending is None and self.channels:
-            self._choose_sending(now)
-
-    def _rekey_at(self) -> float:
-        channel = self.sending
-        if channel is None or self.handshaking.is_running or self.role is Role.GUEST:
+    def _handshake_due(self) -> float:
+        """The peer has been silent, or the channel is old. Guests come to us, never we to them."""
+        if self.role is Role.GUEST or self.handshaking.is_running:
             return INFINITE
-        if channel.counter >= REKEY_AFTER_DATAGRAMS:
-            return channel.created
-        return channel.created + self.context.timings.rekey_s + (0 if channel.initiated else 20)
+        return min(self._unanswered_since + self.context.timings.silence_s, self.channels.rekey_at())
+
+    def _next_keepalive(self, now: float) -> float:
+        return now + self.context.timings.keepalive_s * (1 - self.context.jitter() / 4)
 
     def _set_deadline(self) -> None:
-        timings = self.context.timings
-        silent_at = INFINITE
-        if not self.handshaking.is_running:
-            silent_at = self._unanswered_since + timings.silence_s
-        ages = [min(each.retire_at, each.created + timings.channel_age_max_s) for each in self.channels]
-        ages += [each.created + timings.provisional_s for each in self.provisional]
+        has_keepalive = self.role is Role.MEMBER and self.channels.sending is not None
         self.deadline = min(
-            silent_at,
+            self._handshake_due(),
             self._probe_at,
-            self._keepalive_at if self.role is Role.MEMBER and self.sending else INFINITE,
-            self._rekey_at(),
+            self._keepalive_at if has_keepalive else INFINITE,
+            self.channels.deadline,
             self.handshaking.deadline,
             self.sender.deadline,
             self.receiver.deadline,
-            *ages,
         )
 
     @property
     def is_connected(self) -> bool:
         """Whether a channel is there and the peer has not gone silent on it."""
-        return self.sending is not None and not self.handshaking.is_suspicious
-
-    @property
-    def unanswered_since(self) -> float:
-        """When the oldest datagram left to which nothing came back; infinite if there is none."""
-        return self._unanswered_since
+        is_silent = self.handshaking.is_retrying and self._unanswered_since != INFINITE
+        return self.channels.sending is not None and not is_silent

@@ -202,7 +202,7 @@ class Peers:
             self.counters["data: unknown channel"] += 1
             return
         peer, channel = found
-        if now - channel.created >= self._context.timings.channel_age_max_s or now >= channel.retire_at:
+        if not peer.channels.is_alive(channel, now):
             self.counters["data: channel too old"] += 1
             return
         try:
@@ -235,7 +235,7 @@ class Peers:
     def connect(self, member: MemberId, now: float) -> None:
         """Start a handshake, unless there is a channel."""
         peer = self._members.get(member)
-        if peer is not None and peer.sending is None:
+        if peer is not None and peer.channels.sending is None:
             peer.handshaking.wanted(now)
             peer.handshaking.start(now)
 

@@ -102,12 +102,12 @@ class Sender:
         *,
         emit: Callable[[bytes, float], bool],
         snapshot_done: Callable[[bool], None],
-        round_trip: RoundTrip,
         counters: Counter[str],
     ) -> None:
         self._emit = emit
         self._snapshot_done = snapshot_done
-        self._round_trip = round_trip
+        self.round_trip = RoundTrip()
+        """Of chunks and their acknowledgements, queues and delays included; `timeout_s` comes from it."""
         self._counters = counters
         self._window = Window()
         self._active: dict[int, Outgoing] = {}
@@ -199,13 +199,13 @@ class Sender:
             return
         self._in_flight -= fresh
         self._backoff = 1.0
-        self._rto_at = now + self._round_trip.timeout_s if self._in_flight else INFINITE
+        self._rto_at = now + self.round_trip.timeout_s if self._in_flight else INFINITE
         self._window.acknowledged(fresh)
         if newest >= 0:
-            self._round_trip.sample(now - newest)
+            self.round_trip.sample(now - newest)
             if outgoing.is_snapshot:
-                queueing = max(0.0, now - newest - self._round_trip.minimum_s)
-                self._window.snapshot_acknowledged(fresh, queueing, now, self._round_trip.smoothed_s or 0.0)
+                queueing = max(0.0, now - newest - self.round_trip.minimum_s)
+                self._window.snapshot_acknowledged(fresh, queueing, now, self.round_trip.smoothed_s or 0.0)
         self._find_lost(outgoing, newest_order - REORDERING_MAX, now)
 
     def _find_lost(self, outgoing: Outgoing, order_max: int, now: float) -> None:
@@ -216,7 +216,7 @@ class Sender:
             missing.append(number)
         if missing:
             self._mark_lost(outgoing, missing)
-            self._window.lost(now, self._round_trip.smoothed_s or 0.0)
+            self._window.lost(now, self.round_trip.smoothed_s or 0.0)
 
     def _mark_lost(self, outgoing: Outgoing, missing: list[int]) -> None:
         for number in missing:
@@ -241,7 +241,7 @@ class Sender:
 
     def _pump_one(self, outgoing: Outgoing, burst: int, now: float) -> int:
         if not outgoing.accepted and outgoing.open_at <= now:
-            outgoing.open_at = now + self._round_trip.timeout_s * 2
+            outgoing.open_at = now + self.round_trip.timeout_s * 2
             self._emit(outgoing.opening, now)
         room = self._window.snapshot_size if outgoing.is_snapshot else self._window.size
         while burst > 0 and self._in_flight < room:
@@ -268,7 +268,7 @@ class Sender:
         self._in_flight += 1
         outgoing.next_new += not again
         if self._rto_at == INFINITE:
-            self._rto_at = now + self._round_trip.timeout_s * self._backoff
+            self._rto_at = now + self.round_trip.timeout_s * self._backoff
         return sent
 
     def tick(self, now: float) -> None:
@@ -278,7 +278,7 @@ class Sender:
                 self._counters["transfer: receiver silent"] += 1
                 self._give_up(outgoing, now)
         if now >= self._rto_at:
-            self._backoff = min(self._backoff * 2, RTO_MAX_S / self._round_trip.timeout_s)
+            self._backoff = min(self._backoff * 2, RTO_MAX_S / self.round_trip.timeout_s)
             for outgoing in self._active.values():
                 self._mark_lost(outgoing, list(outgoing.in_flight))
             self._window.timed_out(now)

@@ -8,7 +8,6 @@ makes the code smaller than base64 would. Whoever holds a ticket can join: no pa
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from hashlib import blake2s
 from struct import Struct, error
@@ -25,7 +24,10 @@ ADDRESSES_PER_CONTACT_MAX = 4
 TEXT_SIZE_MAX = 4096
 CHECKSUM_SIZE = 5
 """40 bits; base32 packs 5 bytes into 8 letters."""
-_HEAD = Struct("<B16s32s16s32sQHB")
+_HEAD = Struct("<BH16s32s16s32sQB")
+"""The size stands second, so that a ticket that was cut off shows."""
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_OTHER_VERSION = "this ticket was made by another version of the game; update, or ask for a new ticket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +75,14 @@ class Ticket:
     def text(self) -> str:
         """The ticket as text: `Ticket.parse` reads it back."""
         people = b"".join(each.member + addresses.pack_list(each.addresses) for each in self.contacts)
-        # The size in the head tells a ticket that was cut off from one that was mistyped.
         head = _HEAD.pack(
             self.version,
+            _HEAD.size + len(people) + CHECKSUM_SIZE,
             self.cluster,
             self.gate,
             self.invite_id,
             self.invite_secret,
             self.expires_at,
-            _HEAD.size + len(people) + CHECKSUM_SIZE,
             len(self.contacts),
         )
         return PREFIX + _to_base32(head + people + _checksum(head + people))
@@ -97,9 +98,9 @@ class Ticket:
             raise BadTicket("this is no ticket: it is far too long")
         if not letters.startswith(PREFIX):
             raise BadTicket(_not_a_ticket(letters))
-        raw = _from_base32(letters[len(PREFIX) :])
+        raw, is_exact = _from_base32(letters[len(PREFIX) :])
         try:
-            return _unpack_untrusted(raw)
+            return _unpack_untrusted(raw, is_exact)
         except (MalformedBytes, AssertionError, error):
             raise BadTicket("this ticket was mistyped; copy it again, whole") from None
 
@@ -108,7 +109,7 @@ def _not_a_ticket(letters: str) -> str:
     if PREFIX.startswith(letters) and letters:
         return "this ticket is cut off; copy it again, whole"
     if letters.startswith("failover") and letters[8:].partition("-")[0].isdigit():
-        return "this ticket was made by another version of the game; update the game, or ask for a new ticket"
+        return _OTHER_VERSION
     return f"this is no ticket: a ticket begins with {PREFIX}"
 
 
@@ -116,48 +117,37 @@ def _to_base32(data: bytes) -> str:
     return base64.b32encode(data).decode().rstrip("=").lower()
 
 
-def _from_base32(letters: str) -> bytes:
-    """The bytes, also of an incomplete last group; each text stands for other bytes, or for none."""
-    if not letters:
-        raise BadTicket("this ticket is cut off; copy it again, whole")
-    try:
-        whole = letters[: len(letters) // 8 * 8]
-        rest = letters[len(whole) :]
-        if len(rest) in (1, 3, 6):  # lengths that no encoding has
-            whole, rest = whole + rest[:-1] + "=" * (9 - len(rest)), ""
-            base64.b32decode(whole.upper())
-            raise BadTicket("this ticket is cut off; copy it again, whole")
-        data = base64.b32decode((letters + "=" * (-len(letters) % 8)).upper())
-    except binascii.Error:
-        raise BadTicket("this ticket was mistyped: it has a character that no ticket has") from None
-    if _to_base32(data) != letters:
-        raise BadTicket("this ticket was mistyped; copy it again, whole")
-    return data
+def _from_base32(letters: str) -> tuple[bytes, bool]:
+    """All whole bytes, and whether no encoding but this one stands for them (left-over bits are zero)."""
+    number = 0
+    for letter in letters:
+        place = _ALPHABET.find(letter)
+        if place < 0:
+            raise BadTicket("this ticket was mistyped: it has a character that no ticket has")
+        number = number << 5 | place
+    size, left_over = divmod(5 * len(letters), 8)
+    is_exact = left_over < 5 and not number & ((1 << left_over) - 1)
+    return (number >> left_over).to_bytes(size, "big"), is_exact
 
 
 def _checksum(data: bytes) -> bytes:
     return blake2s(b"failover ticket" + data, digest_size=CHECKSUM_SIZE).digest()
 
 
-def _unpack_untrusted(raw: bytes) -> Ticket:
+def _unpack_untrusted(raw: bytes, is_exact: bool) -> Ticket:
     """Raises BadTicket for what can be named, MalformedBytes for the rest."""
+    if len(raw) < 3 or len(raw) < int.from_bytes(raw[1:3], "little"):
+        raise BadTicket("this ticket is cut off; copy it again, whole")
+    if not is_exact or _checksum(raw[:-CHECKSUM_SIZE]) != raw[-CHECKSUM_SIZE:]:
+        raise BadTicket("this ticket was mistyped; copy it again, whole")
     if raw[0] != FORMAT:
-        body, checksum = raw[:-CHECKSUM_SIZE], raw[-CHECKSUM_SIZE:]
-        if _checksum(body) == checksum:
-            raise BadTicket("this ticket was made by another version of the game; update, or ask for a new ticket")
-        raise BadTicket("this ticket was mistyped; copy it again, whole")
-    if len(raw) < _HEAD.size:
-        raise BadTicket("this ticket is cut off; copy it again, whole")
-    version, cluster, gate, invite_id, invite_secret, expires_at, size, count = _HEAD.unpack_from(raw)
-    if len(raw) < size:
-        raise BadTicket("this ticket is cut off; copy it again, whole")
-    if len(raw) != size or _checksum(raw[:-CHECKSUM_SIZE]) != raw[-CHECKSUM_SIZE:]:
-        raise BadTicket("this ticket was mistyped; copy it again, whole")
+        raise BadTicket(_OTHER_VERSION)
+    version, size, cluster, gate, invite_id, invite_secret, expires_at, count = _HEAD.unpack_from(raw)
     contacts, offset = [], _HEAD.size
     for _ in range(count):
         member = MemberId(raw[offset : offset + MEMBER_ID_SIZE])
         found, offset = addresses.unpack_list_untrusted(raw, offset + MEMBER_ID_SIZE)
         contacts.append(Contact(member, found))
-    if offset != len(raw) - CHECKSUM_SIZE:
+    if offset != size - CHECKSUM_SIZE or size != len(raw):
         raise MalformedBytes("ticket size")
     return Ticket(ClusterId(cluster), tuple(contacts), gate, invite_id, invite_secret, expires_at, version)
