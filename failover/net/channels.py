@@ -57,8 +57,11 @@ class Channels:
         if is_new_process:
             for each in list(self.confirmed):
                 self._drop(each)
-        for each in [each for each in self.provisional if each.created <= channel.created]:
-            self._drop_provisional(each)
+        if not channel.initiated:
+            # Only what this very handshake superseded. Had both sides begun at once, dropping the peer's provisional
+            # channel as our own completes would leave each side sending where the other no longer listens.
+            for each in [each for each in self.provisional if each.created <= channel.created]:
+                self._drop_provisional(each)
         while len(self.confirmed) >= CHANNELS_MAX:
             self._drop(min(self.confirmed, key=lambda each: each.created))
         self.confirmed.append(channel)
