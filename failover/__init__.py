@@ -1,1 +1,125 @@
-"""failover keeps a game alive when the player who hosts it leaves."""
+"""failover keeps a game alive when the player who hosts it leaves.
+
+General layout, from the front door inwards:
+
+- `member` is the parlour: `open_member` and everything that a game calls; `threads` offers the same to programs
+  with their own loop. `machine` says what a game brings, `host` what its server function holds, `events` what it
+  hears, `status` what it can look at, `settings` what it can choose, `errors` what can go wrong.
+- `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
+  takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
+  machine, `sessions` for exactly-once, the `directory`), `snapshotting` and `watching`.
+- `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
+- `raft/` is the study: the pure core. It decides, and does nothing else.
+- `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.
+- `testing/` is the workshop: simulated networks, disks and clocks. `cli/` is the command line.
+
+The way of a move is told in docs/explanation/architecture.md.
+"""
+
+from __future__ import annotations
+
+from failover.errors import (
+    ApplyFailed,
+    BadAddress,
+    BadSettings,
+    BadTicket,
+    Closed,
+    FailoverError,
+    MalformedBytes,
+    NotAdmitted,
+    NotHost,
+    OutcomeUnknown,
+    PortInUse,
+    Refused,
+    StorageCorrupt,
+    StorageFailed,
+    StorageInUse,
+    StorageMissing,
+    Unreachable,
+    UsageError,
+)
+from failover.events import (
+    BecomeHost,
+    Event,
+    EventsDropped,
+    HostChanged,
+    MemberJoined,
+    MemberLeft,
+    QuorumLost,
+    QuorumRegained,
+    StateDiverged,
+    StopHost,
+    Stopped,
+)
+from failover.host import Host, Request
+from failover.hosting import ServeHung, ServeReturned
+from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
+from failover.machine import Context, StateMachine
+from failover.member import Member, open_member
+from failover.net.custom import MemberTransport
+from failover.net.endpoint import Transport, UdpTransport
+from failover.raft.timing import Timing
+from failover.settings import Settings
+from failover.status import MemberStatus, Status
+from failover.storage.contract import Storage
+from failover.storage.memory import MemoryStorage
+from failover.storage.sqlite import SqliteStorage
+from failover.threads import MemberThread, start_member
+
+__all__ = [
+    "ApplyFailed",
+    "BadAddress",
+    "BadSettings",
+    "BadTicket",
+    "BecomeHost",
+    "Closed",
+    "ClusterId",
+    "Context",
+    "Epoch",
+    "Event",
+    "EventsDropped",
+    "FailoverError",
+    "Generation",
+    "Host",
+    "HostChanged",
+    "LogIndex",
+    "MalformedBytes",
+    "Member",
+    "MemberId",
+    "MemberJoined",
+    "MemberLeft",
+    "MemberStatus",
+    "MemberThread",
+    "MemberTransport",
+    "MemoryStorage",
+    "NotAdmitted",
+    "NotHost",
+    "OutcomeUnknown",
+    "PortInUse",
+    "QuorumLost",
+    "QuorumRegained",
+    "Refused",
+    "Request",
+    "ServeHung",
+    "ServeReturned",
+    "Settings",
+    "SqliteStorage",
+    "StateDiverged",
+    "StateMachine",
+    "Status",
+    "StopHost",
+    "Stopped",
+    "Storage",
+    "StorageCorrupt",
+    "StorageFailed",
+    "StorageInUse",
+    "StorageMissing",
+    "Term",
+    "Timing",
+    "Transport",
+    "UdpTransport",
+    "Unreachable",
+    "UsageError",
+    "open_member",
+    "start_member",
+]

@@ -1,23 +1,23 @@
 """Everything that can go wrong, whose fault it is, and what to do now.
 
-    FailoverError
-    ├── UsageError              the caller's mistake; nothing happened; mend the call
-    │   ├── BadTicket           the text is no ticket, is cut off, or has expired
-    │   ├── BadAddress          not an address, or not one of this machine
-    │   └── BadSettings         a value out of its range; says which and what would do
-    ├── NotHost                 this member is not the host (any more); nothing happened; ask the present host
-    ├── OutcomeUnknown          it may have happened or not; look at the state before trying again
-    ├── Refused                 the host or its server function said no; nothing happened
-    ├── NotAdmitted             joining failed: the invite is used up, expired or refused
-    ├── Unreachable             nobody answered at the addresses given
-    ├── Closed                  this member is closed or has stopped; nothing happened
-    ├── PortInUse               another program holds the port; choose another or 0
-    ├── StorageInUse            another process has this storage open
-    ├── StorageCorrupt          the file is damaged; names it and says what to do; nothing was changed
-    ├── StorageMissing          no identity stored, and neither `ticket` nor `found` was given
-    ├── StorageFailed           the disk refused (full, read-only); what was accepted before is kept
-    ├── ApplyFailed             the application's `apply` raised; has the entry's index and the original as cause
-    └── MalformedBytes          bytes from outside break a rule; caught, counted and dropped inside the library
+FailoverError
+├── UsageError              the caller's mistake; nothing happened; mend the call
+│   ├── BadTicket           the text is no ticket, is cut off, or has expired
+│   ├── BadAddress          not an address, or not one of this machine
+│   └── BadSettings         a value out of its range; says which and what would do
+├── NotHost                 this member is not the host (any more); nothing happened; ask the present host
+├── OutcomeUnknown          it may have happened or not; look at the state before trying again
+├── Refused                 the host or its server function said no; nothing happened
+├── NotAdmitted             joining failed: the invite is used up, expired or refused
+├── Unreachable             nobody answered at the addresses given
+├── Closed                  this member is closed or has stopped; nothing happened
+├── PortInUse               another program holds the port; choose another or 0
+├── StorageInUse            another process has this storage open
+├── StorageCorrupt          the file is damaged; names it and says what to do; nothing was changed
+├── StorageMissing          no identity stored, and neither `ticket` nor `found` was given
+├── StorageFailed           the disk refused (full, read-only); what was accepted before is kept
+├── ApplyFailed             the application's `apply` raised; has the entry's index and the original as cause
+└── MalformedBytes          bytes from outside break a rule; caught, counted and dropped inside the library
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Refused(FailoverError):
 
 
 class NotAdmitted(FailoverError):
-    """The cluster did not admit this member: the invite is used up, expired or was refused. Ask for a new ticket."""
+    """The cluster did not admit this member: invite used up, expired or refused. Ask for a new ticket."""
 
 
 class Unreachable(FailoverError):
@@ -97,4 +97,4 @@ class ApplyFailed(FailoverError):
 
 
 class MalformedBytes(FailoverError):
-    """Bytes from outside break a rule of the format. Raised by functions named `..._untrusted`, and by no others."""
+    """Bytes from outside break a rule of the format. Raised by functions named `..._untrusted` alone."""

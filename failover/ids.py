@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, NewType
 
 MemberId = NewType("MemberId", bytes)
-"""One running copy with one storage: the 32 raw bytes of its X25519 public key. Drawn with the storage, never reused."""
+"""One running copy with one storage: the 32 raw bytes of its public key, drawn with the storage, never reused."""
 
 ClusterId = NewType("ClusterId", bytes)
 """16 random bytes, drawn when a cluster is founded."""

@@ -21,7 +21,7 @@ from typing import assert_never
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft import autopilot
-from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason, Write
+from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
 from failover.raft.leadership import Leadership
@@ -108,6 +108,8 @@ class Core:
         self._tenure: Term | None = None
         self._host_unwinding = False
         self._election_due = math.inf
+        self._last_until = -math.inf
+        self._now = now
         self._deadline = math.inf
 
         self._ceiling_written_s = hard_state.promise_ceiling_s
@@ -235,11 +237,16 @@ class Core:
         self._wake(now)
         return self.leadership is not None and self.leadership.begin_hand_over(target, now)
 
-    def resign(self, now: float) -> None:
+    def resign(self, now: float, stand_again_after_s: float = 0.0) -> None:
         """Stop leading at once, with nobody to take over (closing alone; a server function that failed)."""
         self._wake(now)
         if self.leadership is not None:
             self._step_down(StopReason.CLOSED, now)
+            self._election_due = max(self._election_due, now + stand_again_after_s)
+
+    def stand_last(self, until: float) -> None:
+        """Let every other voter stand before this member, until then (its server function failed)."""
+        self._last_until = until
 
     def read_index(self, now: float) -> LogIndex | None:
         """The index that a linearizable read must wait for, by the lease; None if this member cannot say.
@@ -382,12 +389,7 @@ class Core:
 
     def _begin_tenure_if_permitted(self, now: float) -> Term | None:
         leadership = self.leadership
-        if (
-            leadership is None
-            or self._tenure is not None
-            or self._host_unwinding
-            or not leadership.may_host(now)
-        ):
+        if leadership is None or self._tenure is not None or self._host_unwinding or not leadership.may_host(now):
             return None
         leadership.has_hosted = True
         self._tenure = self.term
@@ -467,6 +469,8 @@ class Core:
         if membership is None or self.me not in membership.all_voters:
             return 0.0
         before = sum(voter < self.me for voter in membership.all_voters if voter != self.leader)
+        if self._now < self._last_until:
+            before = 2 * len(membership.all_voters)
         return before * self.timing.stagger_s
 
     def _stand(self, now: float) -> None:
@@ -505,9 +509,7 @@ class Core:
         self.voted_for = self.me
         self.writing.hard_state_changed()
         self.following.forget_early()
-        self.election = Election(
-            self, Stage.VOTE, self.term, now, handed_over.release if handed_over else None
-        )
+        self.election = Election(self, Stage.VOTE, self.term, now, handed_over.release if handed_over else None)
         self.election.tick(now)
 
     def candidacy_failed(self, now: float) -> None:
@@ -521,9 +523,7 @@ class Core:
     def _lead(self, now: float) -> None:
         self.election = None
         self.leader = self.me
-        self._uncommitted_bytes = sum(
-            map(entry_size, self.log.between(self.commit_index, self.log.last_index))
-        )
+        self._uncommitted_bytes = sum(map(entry_size, self.log.between(self.commit_index, self.log.last_index)))
         self.leadership = Leadership(self, now)
         self.leadership.append_noop()
         self.leadership.tick(now)
@@ -548,12 +548,7 @@ class Core:
     def _take_hand_over(self, sender: MemberId, message: HandOver, now: float) -> None:
         membership = self.log.membership
         is_voter = membership is not None and self.me in membership.voters
-        if (
-            message.term != self.term
-            or self.leadership is not None
-            or self.election is not None
-            or not is_voter
-        ):
+        if message.term != self.term or self.leadership is not None or self.election is not None or not is_voter:
             return
         if (
             self.promise.until(message.release) > now
@@ -613,9 +608,7 @@ class Core:
         if not self.leadership.membership.learners:
             return
         progress = self.leadership.replication.progress
-        learners = {
-            m: progress[m].is_caught_up(self.log.last_index) for m in self.leadership.membership.learners
-        }
+        learners = {m: progress[m].is_caught_up(self.log.last_index) for m in self.leadership.membership.learners}
         voters = autopilot.voters_wanted(self.leadership.membership, learners)
         if voters is not None:
             learning = self.leadership.membership.members - voters

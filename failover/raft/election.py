@@ -39,9 +39,7 @@ class Stage(Enum):
 class Election:
     """One round of asking all voters; made anew for the second stage."""
 
-    def __init__(
-        self, core: Core, stage: Stage, term: Term, now: float, release: Release | None = None
-    ) -> None:
+    def __init__(self, core: Core, stage: Stage, term: Term, now: float, release: Release | None = None) -> None:
         membership = core.log.membership
         assert membership is not None
         self._core = core
@@ -52,7 +50,7 @@ class Election:
         self._release = release
         self._granted: set[MemberId] = {core.me} if stage is Stage.PRE_VOTE else set()
         self._refused: set[MemberId] = set()
-        self._ask_at = {voter: now for voter in sorted(membership.all_voters - {core.me})}
+        self._ask_at = dict.fromkeys(sorted(membership.all_voters - {core.me}), now)
         self._repeat_s = dict.fromkeys(self._ask_at, REPEAT_FIRST_S)
         patience = core.timing.promise_s if stage is Stage.PRE_VOTE else VOTE_PATIENCE_S
         self._expires = now + max(patience, core.timing.promise_s)

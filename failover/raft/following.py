@@ -48,9 +48,7 @@ class Following:
         """Grant the promise that the leader asks for, as far as the durable ceiling allows."""
         core = self._core
         if message.term < core.term:
-            core.send_after_store(
-                sender, HeartbeatResponse(core.term, message.round, 0.0, core.log.last_index)
-            )
+            core.send_after_store(sender, HeartbeatResponse(core.term, message.round, 0.0, core.log.last_index))
             return
         core.follow(sender, message.term, now)
         asked = min(message.promise_s, core.timing.promise_max_s)
@@ -107,9 +105,7 @@ class Following:
         if message.last_index <= core.commit_index:
             core.send_after_store(sender, AppendResponse(core.term, True, core.commit_index))
             return
-        meta = SnapshotMeta(
-            message.last_index, message.last_term, message.membership, message.membership_index
-        )
+        meta = SnapshotMeta(message.last_index, message.last_term, message.membership, message.membership_index)
         self.installing = meta
         core.install(meta)
 

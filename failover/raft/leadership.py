@@ -94,11 +94,13 @@ class Leadership:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do (stepping down is the core's to watch)."""
-        due = min(self._next_round, self.replication.deadline)
-        due = min(due, min((p.heartbeat_due for p in self.replication.progress.values()), default=math.inf))
+        due = self.replication.deadline
         if (handing := self.handing_over) is not None:
             due = min(due, handing.give_up_at, handing.release_at, handing.repeat_at)
-        return due
+        if self.has_released:
+            return due  # heartbeats have ended
+        repeats = (progress.heartbeat_due for progress in self.replication.progress.values())
+        return min(due, self._next_round, min(repeats, default=math.inf))
 
     def tick(self, now: float) -> None:
         """Send what is due."""

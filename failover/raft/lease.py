@@ -31,7 +31,7 @@ class Promise:
         self._until: dict[Release, float] = {}
 
     def grant(self, holder: Release, asked_s: float, now: float) -> float:
-        """Promise to `holder` as much of `asked_s` as the durable ceiling allows; returns the seconds granted."""
+        """Promise to `holder` as much of `asked_s` as the durable ceiling allows; returns that."""
         granted = min(asked_s, self.ceiling_s)
         if len(self._until) > 1:
             self._until = {key: until for key, until in self._until.items() if until > now}

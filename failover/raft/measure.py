@@ -44,4 +44,4 @@ class DecayingMax:
         """The maximum as it stands now; 0 before the first sample."""
         if self._value == 0.0:
             return 0.0
-        return self._value * 0.5 ** (max(0.0, now - self._at) / self._half_life_s)
+        return self._value * math.exp2(-max(0.0, now - self._at) / self._half_life_s)

@@ -1,4 +1,4 @@
-"""The core's numbers: durations in seconds, sizes in bytes. Checked at birth; `failover.settings` gives presets."""
+"""The core's numbers: durations in seconds, sizes in bytes. Checked at birth; `Settings` gives presets."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ class Timing:
     """So many entries stay behind a snapshot, so that a short absence needs none."""
 
     def __post_init__(self) -> None:
-        assert 0 < self.heartbeat_s < self.promise_s * LEASE_FRACTION - self.margin_s, (
-            "heartbeats renew the lease"
-        )
+        assert 0 < self.heartbeat_s < self.promise_s * LEASE_FRACTION - self.margin_s, "heartbeats renew the lease"
         assert self.promise_s <= self.promise_max_s
         assert 0 < self.promise_ceiling_first_s <= self.promise_max_s
         assert self.margin_s > 0

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.core import Core
@@ -156,7 +157,7 @@ class SimulatedMember:
         if effects.write is not None:
             self._write(effects.write)
         if effects.messages_after_store:
-            self._after_disk(lambda: [simulation.send(self.me, *m) for m in effects.messages_after_store])
+            self._after_disk(partial(self._send_all, effects.messages_after_store))
         for entry in effects.apply:
             self.applied.append(entry.command)
         if effects.apply:
@@ -168,6 +169,10 @@ class SimulatedMember:
         if effects.take_snapshot:
             self._take_snapshot()
         return bool(effects.apply)
+
+    def _send_all(self, messages: tuple[tuple[MemberId, Message], ...]) -> None:
+        for to, message in messages:
+            self.simulation.send(self.me, to, message)
 
     def _plan_tick(self, deadline: float) -> None:
         when = max(self.true_time(deadline), self.simulation.now)
@@ -182,8 +187,8 @@ class SimulatedMember:
 
         self.later(when - self.simulation.now + 1e-9, tick)
 
-    def _after_disk(self, action: Callable[[], object]) -> None:
-        self.later(max(0.0, self._disk_free_at - self.simulation.now), lambda: (action(), None)[1])
+    def _after_disk(self, action: Callable[[], None]) -> None:
+        self.later(max(0.0, self._disk_free_at - self.simulation.now), action)
 
     def _disk_takes_time(self) -> None:
         takes = self.simulation.between(self.simulation.faults.disk_s)
@@ -248,7 +253,13 @@ class CoreSimulation:
     """A cluster in virtual time, with its checkers."""
 
     def __init__(
-        self, seed: int, members: int, *, timing: Timing | None = None, faults: Faults | None = None, learners: int = 0
+        self,
+        seed: int,
+        members: int,
+        *,
+        timing: Timing | None = None,
+        faults: Faults | None = None,
+        learners: int = 0,
     ) -> None:
         self.random = random.Random(seed)
         self.timing = timing or Timing()
@@ -262,11 +273,16 @@ class CoreSimulation:
         self._led: set[tuple[MemberId, Term]] = set()
         ids = [MemberId(b"%c" % (97 + i)) for i in range(members + learners)]
         founding = Entry(
-            LogIndex(1), Term(1), b"found", Membership(voters=frozenset(ids[:members]), learners=frozenset(ids[members:]))
+            LogIndex(1),
+            Term(1),
+            b"found",
+            Membership(voters=frozenset(ids[:members]), learners=frozenset(ids[members:])),
         )
         self.members = {
             me: SimulatedMember(
-                self, me, Disk(HardState(Term(1), None, self.timing.promise_ceiling_first_s), {LogIndex(1): founding})
+                self,
+                me,
+                Disk(HardState(Term(1), None, self.timing.promise_ceiling_first_s), {LogIndex(1): founding}),
             )
             for me in ids
         }
@@ -292,7 +308,7 @@ class CoreSimulation:
                 continue
             receiver = self.members[to]
             if receiver.alive:
-                receiver.later(self.between(self.faults.delay_s), lambda: receiver.receive(sender, message))
+                receiver.later(self.between(self.faults.delay_s), partial(receiver.receive, sender, message))
 
     def run(self, seconds: float) -> None:
         """Let true time pass."""
@@ -316,7 +332,11 @@ class CoreSimulation:
 
     def host(self) -> SimulatedMember | None:
         """The member whose tenure runs, as far as itself knows; a paused or dead one does not count."""
-        hosts = [m for m in self.members.values() if m.alive and m.core.tenure is not None and m.paused_until <= self.now]
+        hosts = [
+            m
+            for m in self.members.values()
+            if m.alive and m.core.tenure is not None and m.paused_until <= self.now
+        ]
         return max(hosts, key=lambda m: m.core.term, default=None)
 
     def observe(self, member: SimulatedMember, effects: Effects) -> None:

@@ -1,0 +1,144 @@
+"""Letting members in: the member's side (a guest asks) and the newcomer's side (it holds a ticket)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import trio
+
+from failover.directory import ADMITTED, Directory
+from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
+from failover.ids import MemberId
+from failover.net.endpoint import Transport
+from failover.net.peers import Peers
+from failover.net.tickets import Ticket
+from failover.records import Admit, MemberInfo
+from failover.wire import JoinAccepted, JoinRefused, JoinRequest
+
+GUESTS_MAX = 16
+MEMBERS_IN_ANSWER_MAX = 8
+"""As many as fit into a datagram; the log brings the others."""
+UNREACHABLE_AFTER_S = 5.0
+ASK_AGAIN_S = 0.25
+"""A lost answer costs this long; asking twice admits once."""
+
+
+class Admission:
+    """The member's side: brings a guest's wish before the host, and its answer back."""
+
+    def __init__(
+        self,
+        peers: Callable[[], Peers],
+        directory: Callable[[], Directory | None],
+        ask: Callable[[Admit], object],
+        nursery: trio.Nursery,
+        clock: Callable[[], float],
+    ) -> None:
+        self._peers = peers
+        self._directory = directory
+        self._ask = ask
+        self._nursery = nursery
+        self._clock = clock
+        self._under_way: set[MemberId] = set()
+
+    def guest_asks(self, guest: MemberId, request: JoinRequest) -> None:
+        """A guest asks, maybe not for the first time."""
+        directory = self._directory()
+        if directory is not None and guest in directory.members:
+            self._accept(guest, directory)
+        elif guest not in self._under_way and len(self._under_way) < GUESTS_MAX:
+            self._under_way.add(guest)
+            self._nursery.start_soon(self._bring_before_host, guest, request)
+
+    async def _bring_before_host(self, guest: MemberId, request: JoinRequest) -> None:
+        info = MemberInfo(guest, request.name, request.addresses[:8])
+        try:
+            reply = await self._ask(Admit(info, request.invite))  # type: ignore[misc]
+        except Refused as error:
+            self._peers().send_to_guest(guest, JoinRefused(str(error)), self._clock())
+        except FailoverError:
+            pass  # the guest asks again
+        else:
+            directory = self._directory()
+            if reply != ADMITTED:
+                self._peers().send_to_guest(guest, JoinRefused(reply.decode()), self._clock())
+            elif directory is not None and guest in directory.members:
+                self._accept(guest, directory)
+        finally:
+            self._under_way.discard(guest)
+
+    def _accept(self, guest: MemberId, directory: Directory) -> None:
+        infos = [info for info in directory.members.values() if info.member != guest]
+        answer = JoinAccepted(
+            directory.secret_epoch,
+            directory.psk,
+            directory.gate,
+            directory.generation,
+            tuple(infos[:MEMBERS_IN_ANSWER_MAX]),
+        )
+        self._peers().send_to_guest(guest, answer, self._clock())
+
+
+async def ask_to_join(
+    peers: Peers, transport: Transport, ticket: Ticket, info: MemberInfo, clock: Callable[[], float]
+) -> JoinAccepted:
+    """The newcomer's side: turn to everybody in the ticket until somebody answers.
+
+    Raises:
+        NotAdmitted: the cluster said no.
+        Unreachable: nobody answered at all.
+    """
+    answer: list[JoinAccepted | JoinRefused] = []
+    began = clock()
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_take_in, peers, transport, answer, scope, clock)
+            for contact in ticket.contacts:
+                peers.connect_as_guest(
+                    contact.member, contact.addresses, ticket.invite_id, ticket.invite_secret, clock()
+                )
+            request = JoinRequest(ticket.invite_id, info.name, info.addresses)
+            while True:
+                connected = [c.member for c in ticket.contacts if peers.is_connected(c.member)]
+                for contact_id in connected:
+                    peers.send_as_guest(contact_id, request, clock())
+                if not connected and clock() - began > UNREACHABLE_AFTER_S:
+                    raise_unreachable(ticket)
+                for _ in range(int(ASK_AGAIN_S / 0.01)):
+                    await trio.sleep(0.01)
+                    if clock() >= peers.deadline:
+                        peers.tick(clock())
+                    if not connected and any(peers.is_connected(c.member) for c in ticket.contacts):
+                        break
+    accepted = answer[0]
+    if isinstance(accepted, JoinRefused):
+        raise NotAdmitted(f"the cluster did not admit this member: {accepted.reason}")
+    return accepted
+
+
+def raise_unreachable(ticket: Ticket) -> None:
+    """Say at which addresses nobody answered."""
+    addresses = [str(address) for contact in ticket.contacts for address in contact.addresses]
+    raise Unreachable(
+        f"nobody answered at {', '.join(addresses)} within {UNREACHABLE_AFTER_S:g} s; "
+        "check that the game still runs, that the ticket is the newest, and that no firewall drops UDP"
+    )
+
+
+async def _take_in(
+    peers: Peers,
+    transport: Transport,
+    answer: list[JoinAccepted | JoinRefused],
+    scope: trio.CancelScope,
+    clock: Callable[[], float],
+) -> None:
+    while True:
+        await transport.wait_readable()
+        while (datagram := transport.receive_nowait()) is not None:
+            peers.datagram_received(datagram[0], datagram[1], clock())
+        messages: Sequence[tuple[MemberId, object]] = tuple(peers.guest_inbox)
+        peers.guest_inbox.clear()
+        for _, message in messages:
+            if isinstance(message, JoinAccepted | JoinRefused):
+                answer.append(message)
+                scope.cancel()

@@ -1,0 +1,274 @@
+"""The hall: the pump. It feeds the core, and carries out what the core decides; it decides nothing.
+
+Two tasks call one synchronous `round`: the reader, when datagrams have come, and the timer, when a deadline is
+reached or somebody called `kick`. Nothing is awaited for a message: a round drains, steps, sends and applies in
+one go, and what arrives between two rounds travels together in the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NoReturn, Protocol, TypeVar
+
+import trio
+
+from failover.clock import Clock
+from failover.ids import LogIndex, MemberId, Term
+from failover.net.codec import Codec
+from failover.net.endpoint import Transport
+from failover.net.peers import Peers
+from failover.raft.core import Core
+from failover.raft.effects import Effects, SnapshotMeta, StopReason
+from failover.raft.messages import Entry, InstallSnapshot, Message
+from failover.writer import Writer
+
+_T = TypeVar("_T")
+
+DRAIN_MAX = 64
+"""Datagrams taken in one round: a flood must not keep deadlines waiting."""
+CORE_KIND_MAX = 63
+
+
+class Upstairs(Protocol):
+    """What the layers above do when the core has decided. All of it synchronously."""
+
+    def stop_host(self, reason: StopReason) -> None:
+        """The tenure is over; call `Driver.host_stopped` when the server function has unwound."""
+
+    def become_host(self, term: Term) -> None:
+        """Start the server function."""
+
+    def apply(self, entries: tuple[Entry, ...]) -> None:
+        """Apply committed entries; all of them, before returning."""
+
+    def message(self, sender: MemberId, message: object) -> None:
+        """A message that is not the core's."""
+
+    def guest_message(self, sender: MemberId, message: object) -> None:
+        """A message on a guest's channel."""
+
+    def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
+        """Store and restore; call `Driver.snapshot_installed` afterwards."""
+
+    def take_snapshot(self) -> None:
+        """Take a snapshot at the applied index; call `Driver.snapshot_stored` afterwards."""
+
+    def send_snapshot(self, member: MemberId) -> None:
+        """Send the stored snapshot with `Peers.send_snapshot`."""
+
+    def round_done(self, now: float) -> float:
+        """Look at what the round changed; returns when to look again."""
+
+
+class Driver:
+    """One member's pump."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        peers: Peers,
+        transport: Transport,
+        codec: Codec,
+        clock: Clock,
+    ) -> None:
+        self.core = core
+        self.peers = peers
+        self.clock = clock
+        self.writer: Writer
+        self.upstairs: Upstairs
+        """Both are given before the first round; they need the driver for their own making."""
+        self._transport = transport
+        self._codec = codec
+        self._core_kinds = frozenset(cls for kind, cls in codec.kinds.items() if kind <= CORE_KIND_MAX)
+        self._sleep = trio.CancelScope()
+        self._wake_at = math.inf
+        self._in_round = False
+        self._is_dirty = False
+        self._kicked = False
+        self._written = self._stored = 0
+        self._held: deque[tuple[int, tuple[tuple[MemberId, Message], ...]]] = deque()
+        """Messages that wait for a write, by its number."""
+        self._received_snapshot: object = None
+
+    # --- tasks ---
+
+    async def read(self) -> NoReturn:
+        """Take in datagrams until cancelled."""
+        receive, take_in = self._transport.receive_nowait, self.peers.datagram_received
+        while True:
+            await self._transport.wait_readable()
+            self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
+            now = self.clock()
+            for _ in range(DRAIN_MAX):
+                datagram = receive()
+                if datagram is None:
+                    break
+                take_in(datagram[0], datagram[1], now)
+            self.round()
+
+    async def keep_time(self) -> NoReturn:
+        """Meet deadlines and calls until cancelled."""
+        while True:
+            with trio.CancelScope() as self._sleep:
+                self._sleep.deadline = trio.current_time() + max(0.0, self._wake_at - self.clock())
+                if self._kicked:
+                    self._sleep.cancel()
+                await trio.sleep_forever()
+            self._kicked = False
+            self._wake_at = math.inf
+            self.tick_if_due()
+            self.round()
+
+    def kick(self) -> None:
+        """Have a round soon: somebody gave the core something. What is given until then travels together."""
+        if not self._kicked and not self._in_round:
+            self._kicked = True
+            self._sleep.cancel()
+
+    # --- the round ---
+
+    def tick_if_due(self) -> None:
+        """Do what the clock has reached."""
+        now = self.clock()
+        self.core.tick(now)
+        if now >= self.peers.deadline:
+            self.peers.tick(now)
+
+    def round(self) -> None:
+        """Step the core with all that has arrived, and carry out what it decides."""
+        assert not self._in_round
+        self._in_round = True
+        try:
+            now = self.clock()
+            self._take_in(now)
+            while True:
+                self._is_dirty = False
+                effects = self.core.take_effects(now)
+                self._carry_out(effects, now)
+                if not self._is_dirty:
+                    break
+            look_again = self.upstairs.round_done(now)
+        finally:
+            self._in_round = False
+        if self._is_dirty:
+            self.kick()
+        self._wake_by(min(effects.deadline, self.peers.deadline, look_again))
+
+    def _take_in(self, now: float) -> None:
+        peers, core_kinds = self.peers, self._core_kinds
+        messages = tuple(peers.inbox)
+        peers.inbox.clear()
+        for sender, message in messages:
+            if type(message) not in core_kinds:
+                self.upstairs.message(sender, message)
+            elif type(message) is not InstallSnapshot:  # one without its bytes is of no use
+                self.core.receive(sender, message, now)  # type: ignore[arg-type]
+        if peers.guest_inbox:
+            guests = tuple(peers.guest_inbox)
+            peers.guest_inbox.clear()
+            for sender, message in guests:
+                self.upstairs.guest_message(sender, message)
+        for sender, header, received in _taken(peers.snapshot_inbox):
+            if isinstance(header, InstallSnapshot):
+                self._received_snapshot = received
+                self.core.receive(sender, header, now)
+        for member, arrived in _taken(peers.snapshots_done):
+            if not arrived:
+                self.core.snapshot_failed(member, now)
+
+    def _carry_out(self, effects: Effects, now: float) -> None:
+        if effects.stop_host is not None:
+            self.upstairs.stop_host(effects.stop_host)
+        self._send(effects.messages_now, now)
+        if effects.write is not None:
+            self._written = effects.write.number
+            self.writer.write(effects.write)
+        if effects.messages_after_store:
+            if self._stored >= self._written:
+                self._send(effects.messages_after_store, now)
+            else:
+                self._held.append((self._written, effects.messages_after_store))
+        if effects.apply:
+            self.upstairs.apply(effects.apply)
+            self.core.applied(effects.apply[-1].index, now)
+            self._is_dirty = True
+        if effects.install_snapshot is not None:
+            self.upstairs.install_snapshot(effects.install_snapshot, self._received_snapshot)
+            self._received_snapshot = None
+        for member in effects.send_snapshot:
+            self.upstairs.send_snapshot(member)
+        if effects.take_snapshot:
+            self.upstairs.take_snapshot()
+        if effects.become_host is not None:
+            self.upstairs.become_host(effects.become_host)
+
+    def _send(self, messages: tuple[tuple[MemberId, Message], ...], now: float) -> None:
+        last, encoded = None, b""
+        for to, message in messages:
+            if message is not last:  # the same append for several followers is encoded once
+                last, encoded = message, self._codec.encode(message)
+            self.peers.send_encoded(to, encoded, now)
+
+    def _wake_by(self, deadline: float) -> None:
+        # A timer that is set too early costs a look; one that is moved for every message costs more.
+        if deadline < self._wake_at:
+            self._wake_at = deadline
+            self._sleep.deadline = trio.current_time() + max(0.0, deadline - self.clock())
+
+    # --- what is done ---
+
+    def stored(self, number: int) -> None:
+        """Writes up to `number` are durable: what waited for them may leave."""
+        now = self.clock()
+        self._stored = max(self._stored, number)
+        self.core.stored(number, now)
+        while self._held and self._held[0][0] <= number:
+            self._send(self._held.popleft()[1], now)
+        self._is_dirty = True
+        if not self._in_round:
+            self.round()  # somebody waits for this commit
+
+    def host_stopped(self) -> None:
+        """The server function has unwound."""
+        self.core.host_stopped(self.clock())
+        self._changed()
+
+    def snapshot_stored(self, meta: SnapshotMeta | None) -> None:
+        """The snapshot asked for is durable; None if that failed."""
+        self.core.snapshot_stored(meta, self.clock())
+        self._changed()
+
+    def snapshot_installed(self) -> None:
+        """The received snapshot is stored and restored."""
+        self.core.snapshot_installed(self.clock())
+        self._changed()
+
+    def snapshot_failed(self, member: MemberId) -> None:
+        """The stored snapshot could not be sent."""
+        self.core.snapshot_failed(member, self.clock())
+        self._changed()
+
+    def propose(self, command: bytes) -> LogIndex | None:
+        """Give the core a command; None if there is no tenure."""
+        entry = self.core.propose(command, self.clock())
+        if entry is None:
+            return None
+        self._changed()
+        return entry.index
+
+    def send(self, to: MemberId, message: object) -> None:
+        """Send a message of the layers above."""
+        self.peers.send(to, message, self.clock())
+        self._wake_by(self.peers.deadline)
+
+    def _changed(self) -> None:
+        self._is_dirty = True
+        self.kick()
+
+
+def _taken(items: list[_T]) -> tuple[_T, ...]:
+    taken = tuple(items)
+    items.clear()
+    return taken

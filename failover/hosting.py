@@ -1,0 +1,333 @@
+"""The host's side: runs the server function for as long as the tenure lasts, and takes in the members' requests.
+
+At most one server function of a member runs at a time: a tenure begins only after the core heard that the last
+one has unwound. What a request needs to happen once is looked up here before it reaches the server function.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+
+from failover.directory import ADMITTED
+from failover.driver import Driver
+from failover.errors import FailoverError, MalformedBytes
+from failover.host import WAITING_MAX, Host, Request, Tenure
+from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.records import ACTIONS, RECORDS, Admit, AppCommand, Caller, Depart, SystemAction, SystemCommand
+from failover.replica import Applied, Replica
+from failover.settings import Settings
+from failover.wire import Answer, Ask, Verdict
+
+Serve = Callable[[Host], Awaitable[None]]
+CHANGES_MAX = 16
+"""Changes of membership that wait for the one in progress."""
+REFUSALS_KEPT = 1024
+LAST_BACK_OFF_S = 300.0
+WATCH_S = 0.25
+
+
+class ServeHung(FailoverError):
+    """The server function took no request, or did not call `host.alive()`, for too long."""
+
+
+class ServeReturned(FailoverError):
+    """The server function returned, though its tenure went on."""
+
+
+async def propose_all(host: Host) -> None:
+    """The server function of a game that gives none: every request is proposed as it comes."""
+    async for request in host.requests():
+        await request.propose()
+
+
+@dataclass(slots=True)
+class _Change:
+    caller: Caller
+    action: Admit | Depart
+
+
+class Hosting:
+    """One member's tenures, one after another."""
+
+    def __init__(
+        self,
+        *,
+        me: MemberId,
+        driver: Driver,
+        replica: Replica,
+        settings: Settings,
+        serve: Serve | None,
+        nursery: trio.Nursery,
+        answer: Callable[[MemberId, Answer], None],
+        ended: Callable[[Epoch, str, BaseException | None], None],
+        unix_time: Callable[[], float],
+    ) -> None:
+        self._me = me
+        self._driver = driver
+        self._replica = replica
+        self._settings = settings
+        self._serve = serve or propose_all
+        self._nursery = nursery
+        self._answer = answer
+        self._ended = ended
+        self._unix_time = unix_time
+        self.tenure: Tenure | None = None
+        self._scope = trio.CancelScope(shield=True)
+        self._failure: BaseException | None = None
+        """What the server function raised, if that ends the tenure."""
+        self._time_base_us = 0
+        self._clock_base = 0.0
+        self._early: deque[tuple[MemberId, Ask]] = deque(maxlen=WAITING_MAX)
+        """Requests for a term in which this member leads and does not host yet."""
+        self._under_way: dict[tuple[MemberId, int, int], bool] = {}
+        self._refused: OrderedDict[tuple[MemberId, int, int], str] = OrderedDict()
+        self._changes: deque[_Change] = deque()
+        self._failures = 0
+
+    # --- tenure ---
+
+    def begin(self, term: Term) -> Epoch:
+        """A tenure begins: start the server function."""
+        directory = self._replica.directory
+        assert directory is not None and self.tenure is None
+        now = self._driver.clock()
+        self._time_base_us, self._clock_base = self._replica.time_us, now
+        tenure = Tenure(
+            Epoch(directory.generation, term),
+            self._driver.clock,
+            self,
+            self._driver.core.lease_until,
+            taken_at=now,
+        )
+        self.tenure = tenure
+        self._scope = trio.CancelScope(shield=True)
+        self._nursery.start_soon(self._run, tenure, self._scope)
+        for sender, ask in list(self._early):
+            self.ask(sender, ask)
+        self._early.clear()
+        return tenure.epoch
+
+    def stop(self, reason: str) -> None:
+        """The tenure is over: no method of its `Host` works any more, and its scope is cancelled."""
+        tenure, self.tenure = self.tenure, None
+        assert tenure is not None
+        tenure.end()
+        failure, self._failure = self._failure, None
+        self._ended(tenure.epoch, reason, failure)
+        self._scope.cancel()
+        self._under_way.clear()
+        self._refused.clear()
+        self._changes.clear()
+
+    async def _run(self, tenure: Tenure, scope: trio.CancelScope) -> None:
+        error: Exception | None = None
+        try:
+            with scope:
+                await self._serve(Host(tenure, self._me))
+                await trio.lowlevel.checkpoint()
+                error = ServeReturned("the server function returned; it must run until it is cancelled")
+        except Exception as raised:  # whatever it is, this member must not stay host with nobody serving
+            error = raised
+        if error is None:
+            self._failures = 0
+        elif self.tenure is tenure:
+            self.give_up(error)
+            await tenure.over.wait()
+        self._driver.host_stopped()
+
+    def give_up(self, error: Exception) -> None:
+        """The server function failed: hand over and stand last for a while; alone, start again after it."""
+        if self._failure is not None:
+            return  # under way
+        self._failure = error
+        core, now = self._driver.core, self._driver.clock()
+        back_off = min(self._settings.serve_back_off_s * 2**self._failures, LAST_BACK_OFF_S)
+        core.stand_last(now + back_off)
+        if not core.hand_over(None, now):
+            if len(core.log.membership.voters if core.log.membership else ()) > 1:
+                core.resign(now)
+            else:
+                core.resign(now, stand_again_after_s=back_off)
+        self._failures += 1
+        self._driver.kick()
+
+    async def watch(self) -> None:
+        """Look whether the server function still lives; for ever."""
+        while True:
+            await trio.sleep(WATCH_S)
+            tenure, now = self.tenure, self._driver.clock()
+            if tenure is None or not tenure.is_running():
+                continue
+            if not tenure.waiting:
+                tenure.taken_at = now
+            is_stuck = now - tenure.taken_at > self._settings.serve_hang_s
+            is_silent = tenure.alive_at is not None and now - tenure.alive_at > self._settings.alive_s
+            if is_stuck or is_silent:
+                self.give_up(ServeHung("requests waited" if is_stuck else "host.alive() was not called"))
+
+    def lease_moved(self, until: float) -> None:
+        """The core renewed the lease."""
+        if self.tenure is not None:
+            self.tenure.lease_until = until
+
+    # --- what a tenure needs (`Desk`) ---
+
+    def cluster_time(self) -> float:
+        """Cluster seconds now."""
+        if self.tenure is None:
+            return self._replica.time_us / 1_000_000
+        return self._time_us() / 1_000_000
+
+    def view(self) -> object:
+        """The newest picture of the state."""
+        return self._replica.view
+
+    def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
+        """Append a command of the application."""
+        return self._driver.propose(RECORDS.encode(AppCommand(self._time_us(), caller, command)))
+
+    def refuse(self, caller: Caller, reason: str) -> None:
+        """Answer that nothing will be done; a late copy of the request gets the same answer."""
+        key = (caller.member, caller.session, caller.number)
+        self._under_way.pop(key, None)
+        self._refused[key] = reason
+        if len(self._refused) > REFUSALS_KEPT:
+            self._refused.popitem(last=False)
+        self._send_answer(caller, Verdict.REFUSED, reason.encode())
+
+    def _time_us(self) -> int:
+        passed = self._driver.clock() - self._clock_base
+        return max(self._replica.time_us, self._time_base_us + int(passed * 1_000_000))
+
+    # --- requests ---
+
+    def ask(self, sender: MemberId, ask: Ask) -> None:
+        """A member asks. Only for the present term: a copy that comes late must not be carried out late."""
+        core = self._driver.core
+        if ask.term != core.term or core.leadership is None:
+            return
+        if self.tenure is None:
+            self._early.append((sender, ask))
+            return
+        caller = Caller(sender, ask.session, ask.number, ask.answered_below)
+        key = (sender, ask.session, ask.number)
+        sessions = self._replica.sessions
+        if (reply := sessions.reply(caller)) is not None:
+            self._send_answer(caller, Verdict.APPLIED, reply)
+        elif not sessions.is_new(caller):
+            self._send_answer(caller, Verdict.UNKNOWN, b"")
+        elif key in self._refused:
+            self._send_answer(caller, Verdict.REFUSED, self._refused[key].encode())
+        elif key not in self._under_way and len(self._under_way) < WAITING_MAX:
+            self._under_way[key] = True
+            if ask.is_system:
+                self._take_action(caller, ask.body)
+            else:
+                self._give_to_serve(self.tenure, caller, ask.body)
+
+    def _give_to_serve(self, tenure: Tenure, caller: Caller, body: bytes) -> None:
+        if not tenure.waiting:
+            tenure.taken_at = self._driver.clock()
+        tenure.waiting.append(Request(tenure, caller, body))
+        tenure.arrived.set()
+
+    def applied(self, applied: Applied) -> None:
+        """An entry was applied: answer whoever waits for it."""
+        tenure, entry = self.tenure, applied.entry
+        if tenure is None:
+            return
+        if entry.term == tenure.epoch.term and entry.command and applied.action is None:
+            tenure.ahead -= 1
+        if (commit := tenure.commits.pop(entry.index, None)) is not None:
+            commit.reply = applied.reply
+            commit.done.set()
+        caller = applied.caller
+        if caller is not None:
+            self._under_way.pop((caller.member, caller.session, caller.number), None)
+            if applied.reply is not None:
+                self._send_answer(caller, Verdict.APPLIED, applied.reply)
+
+    def batch_applied(self) -> None:
+        """A batch of entries was applied."""
+        if self.tenure is not None:
+            self.tenure.made_room()
+
+    def _send_answer(self, caller: Caller, verdict: Verdict, body: bytes) -> None:
+        term = self._driver.core.term
+        self._answer(caller.member, Answer(term, caller.session, caller.number, verdict, body))
+
+    # --- the library's own actions ---
+
+    def _take_action(self, caller: Caller, body: bytes) -> None:
+        try:
+            action = ACTIONS.decode_untrusted(body)
+        except MalformedBytes:
+            self.refuse(caller, "this host does not know the action")
+            return
+        if isinstance(action, Admit | Depart):
+            if len(self._changes) < CHANGES_MAX:
+                self._changes.append(_Change(caller, action))
+            else:
+                self._under_way.pop((caller.member, caller.session, caller.number), None)  # it will ask again
+            self.go_on_changing()
+        else:
+            self._driver.propose(self._record(caller, action))  # type: ignore[arg-type]
+
+    def go_on_changing(self) -> None:
+        """Begin the next change of membership if the last one is complete."""
+        while self._changes and self.tenure is not None:
+            change = self._changes[0]
+            done = (
+                self._admit(change.caller, change.action)
+                if isinstance(change.action, Admit)
+                else self._dismiss(change.caller, change.action.member)
+            )
+            if not done:
+                return
+            if self._changes:  # a hand-over clears them
+                self._changes.popleft()
+
+    def _admit(self, caller: Caller, action: Admit) -> bool:
+        membership, directory = self._driver.core.log.membership, self._replica.directory
+        assert membership is not None and directory is not None
+        if not directory.admits(action, self._unix_time()):
+            self.refuse(caller, "the invite is used up, expired or unknown; ask for a new ticket")
+            return True
+        if action.info.member in directory.members:
+            self._send_answer(caller, Verdict.APPLIED, ADMITTED)
+            return True
+        if action.info.member in membership.members:
+            return False  # its entry is under way
+        learners = membership.learners | {action.info.member}
+        return self._change(membership.voters, learners, caller, action)
+
+    def _dismiss(self, caller: Caller, member: MemberId) -> bool:
+        membership = self._driver.core.log.membership
+        assert membership is not None
+        if member not in membership.members:
+            self.refuse(caller, "that is not a member")
+            return True
+        if membership.voters == {member}:
+            self.refuse(caller, "the only voter cannot leave; close it instead")
+            return True
+        if member == self._me:  # the next host does it, when it is asked again
+            self._driver.core.hand_over(None, self._driver.clock())
+            self._driver.kick()
+            return False
+        return self._change(membership.voters - {member}, membership.learners - {member}, caller, Depart(member))
+
+    def _change(
+        self, voters: frozenset[MemberId], learners: frozenset[MemberId], caller: Caller, action: SystemAction
+    ) -> bool:
+        core, record = self._driver.core, self._record(caller, action)
+        if core.change_membership(voters, learners, record, self._driver.clock()) is None:
+            return False
+        self._driver.kick()
+        return True
+
+    def _record(self, caller: Caller, action: SystemAction) -> bytes:
+        return RECORDS.encode(SystemCommand(self._time_us(), caller, ACTIONS.encode(action)))

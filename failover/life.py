@@ -1,0 +1,282 @@
+"""One member's life between opening and closing: what the core decided becomes what the application hears."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from failover.admission import Admission
+from failover.clock import Clock
+from failover.driver import Driver
+from failover.errors import ApplyFailed, Closed
+from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost
+from failover.hosting import Hosting, Serve
+from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.raft.effects import SnapshotMeta, StopReason
+from failover.raft.messages import Entry
+from failover.records import ACTIONS, Admit, Depart, SystemAction
+from failover.replica import Replica
+from failover.requests import Requests
+from failover.settings import Settings
+from failover.snapshotting import Snapshots
+from failover.storage.contract import Storage
+from failover.watching import HostWatch
+from failover.wire import (
+    Answer,
+    AnswerReadIndex,
+    Ask,
+    AskHandOver,
+    AskReadIndex,
+    DigestReport,
+    Farewell,
+    JoinRequest,
+)
+
+DIGESTS_KEPT = 8
+READ_AGAIN_S = 0.1
+
+
+class Life:
+    """Implements `driver.Upstairs` over the replica, the hosting and the asking side."""
+
+    def __init__(
+        self,
+        *,
+        me: MemberId,
+        driver: Driver,
+        replica: Replica,
+        storage: Storage,
+        requests: Requests,
+        settings: Settings,
+        serve: Serve | None,
+        emit: Callable[[Event], None],
+        nursery: trio.Nursery,
+        clock: Clock,
+        sync_directory: Callable[[], None],
+    ) -> None:
+        self.me = me
+        self.driver = driver
+        self.replica = replica
+        self.requests = requests
+        self._settings = settings
+        self._emit = emit
+        self._clock = clock
+        self._sync_directory = sync_directory
+        self.hosting = Hosting(
+            me=me,
+            driver=driver,
+            replica=replica,
+            settings=settings,
+            serve=serve,
+            nursery=nursery,
+            answer=self._answer,
+            ended=self._tenure_ended,
+            unix_time=time.time,
+        )
+        self.snapshots = Snapshots(driver, replica, storage, nursery)
+        self.watch = HostWatch(driver.core, clock, emit)
+        self.admission = Admission(lambda: driver.peers, lambda: replica.directory, self.act, nursery, clock)
+        self.trouble = ""
+        self.error: BaseException | None = None
+        self.is_over = trio.Event()
+        self.turned = trio.Event()
+        """Set, and replaced, whenever entries were applied or the host changed."""
+        self._digests: dict[LogIndex, bytes] = {}
+        self._reads: dict[int, _Read] = {}
+        self._read_number = 0
+        self._known_host: tuple[MemberId | None, Term] = (None, Term(0))
+        self._membership_seen: object = None
+
+    # --- what the driver calls ---
+
+    def stop_host(self, reason: StopReason) -> None:
+        """The tenure is over."""
+        self.hosting.stop(reason.value)
+
+    def become_host(self, term: Term) -> None:
+        """The tenure begins; the event comes first, so that nothing of it precedes."""
+        assert self.replica.directory is not None
+        self._emit(BecomeHost(Epoch(self.replica.directory.generation, term)))
+        self.hosting.begin(term)
+
+    def apply(self, entries: tuple[Entry, ...]) -> None:
+        """Apply, answer, compare."""
+        replica, hosting, me = self.replica, self.hosting, self.me
+        for entry in entries:
+            try:
+                applied = replica.apply(entry)
+            except ApplyFailed as error:
+                self.stop(error)
+                raise
+            if applied.caller is not None and applied.caller.member == me and applied.reply is not None:
+                self.requests.applied(applied.caller, applied.reply)
+            hosting.applied(applied)
+            if applied.action is not None:
+                self._acted(applied.action)
+            if entry.index % self._settings.digest_every == 0:
+                self._note_digest(entry.index)
+        replica.refresh_view()
+        hosting.batch_applied()
+        if replica.directory is not None:
+            self.watch.first_entry(replica.directory.generation, entries[-1].term)
+        self._turn()
+
+    def message(self, sender: MemberId, message: object) -> None:
+        """A message of the layers above the core."""
+        match message:
+            case Ask():
+                self.hosting.ask(sender, message)
+            case Answer():
+                self.requests.answered(message)
+            case AskReadIndex():
+                index = self.driver.core.read_index(self._clock())
+                if index is not None:
+                    self.driver.send(sender, AnswerReadIndex(message.number, index))
+            case AnswerReadIndex():
+                if (read := self._reads.get(message.number)) is not None:
+                    read.index = LogIndex(message.index)
+                    read.answered.set()
+            case AskHandOver():
+                self.driver.core.hand_over(message.target, self._clock())
+            case DigestReport():
+                self._compare_digest(sender, message)
+            case Farewell():
+                self._removed()
+
+    def guest_message(self, sender: MemberId, message: object) -> None:
+        """A message of somebody who is no member."""
+        if isinstance(message, JoinRequest):
+            self.admission.guest_asks(sender, message)
+
+    def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
+        """Take over a leader's snapshot."""
+        self.snapshots.install(meta, received)
+
+    def take_snapshot(self) -> None:
+        """The log has grown."""
+        self.snapshots.take()
+
+    def send_snapshot(self, member: MemberId) -> None:
+        """Somebody is too far behind."""
+        self.snapshots.send(member)
+
+    def round_done(self, now: float) -> float:
+        """After each round: leases, hosts and members as they are now."""
+        core = self.driver.core
+        self.hosting.lease_moved(core.lease_until)
+        self.hosting.go_on_changing()
+        if (core.leader, core.term) != self._known_host:
+            self._known_host = (core.leader, core.term)
+            self.requests.host_is(core.leader, core.term)
+            self._turn()
+        self.watch.look(now)
+        if core.log.membership is not self._membership_seen:
+            self._membership_seen = core.log.membership
+            self._sync_directory()
+        return math.inf
+
+    # --- asking ---
+
+    def send_ask(self, host: MemberId, ask: Ask) -> None:
+        """Bring a request of this member before the host."""
+        if host == self.me:
+            self.hosting.ask(self.me, ask)
+        else:
+            self.driver.send(host, ask)
+
+    async def act(self, action: SystemAction) -> bytes:
+        """Have an action of the library carried out, once, by whoever hosts."""
+        return await self.requests.request(ACTIONS.encode(action), is_system=True)
+
+    async def read_barrier(self) -> None:
+        """Return when this member has applied all that was committed when it was called."""
+        self._read_number += 1
+        number, read = self._read_number, _Read()
+        self._reads[number] = read
+        try:
+            while read.index is None:
+                if self.is_over.is_set():
+                    raise Closed("this member is closed")
+                self._ask_for_index(number, read)
+                if read.index is None:
+                    with trio.move_on_after(READ_AGAIN_S):
+                        await read.answered.wait()
+        finally:
+            del self._reads[number]
+        while self.replica.applied_index < read.index:
+            await self.turned.wait()
+
+    def _ask_for_index(self, number: int, read: _Read) -> None:
+        core = self.driver.core
+        if core.leader == self.me:
+            read.index = core.read_index(self._clock())
+        elif core.leader is not None:
+            self.driver.send(core.leader, AskReadIndex(number))
+
+    # --- the end ---
+
+    def stop(self, error: BaseException | None) -> None:
+        """This member cannot go on."""
+        if not self.is_over.is_set():
+            self.error = error
+            self.is_over.set()
+            if self.hosting.tenure is not None:
+                self.hosting.stop(StopReason.CLOSED.value)
+            self.requests.close()
+            self._turn()
+
+    # --- inside ---
+
+    def _answer(self, to: MemberId, answer: Answer) -> None:
+        if to == self.me:
+            self.requests.answered(answer)
+        else:
+            self.driver.send(to, answer)
+
+    def _tenure_ended(self, epoch: Epoch, reason: str, error: BaseException | None) -> None:
+        self._emit(StopHost(epoch, reason, error))
+
+    def _acted(self, action: SystemAction) -> None:
+        self._sync_directory()
+        directory = self.replica.directory
+        assert directory is not None
+        if isinstance(action, Admit) and action.info.member in directory.members:
+            self._emit(MemberJoined(action.info.member, action.info.name))
+        elif isinstance(action, Depart):
+            self._emit(MemberLeft(action.member, ""))
+
+    def _note_digest(self, index: LogIndex) -> None:
+        digest = self.replica.machine.digest()
+        self._digests[index] = digest
+        if len(self._digests) > DIGESTS_KEPT:
+            del self._digests[min(self._digests)]
+        if self.hosting.tenure is not None:
+            for member in self.replica.directory.members if self.replica.directory else ():
+                if member != self.me:
+                    self.driver.send(member, DigestReport(index, digest))
+
+    def _compare_digest(self, sender: MemberId, report: DigestReport) -> None:
+        ours = self._digests.get(LogIndex(report.index))
+        if ours is None or ours == report.digest:
+            return
+        self._emit(StateDiverged(LogIndex(report.index), sender))
+        if sender == self.driver.core.leader:
+            self.driver.send(sender, DigestReport(report.index, ours))
+
+    def _removed(self) -> None:
+        self._emit(MemberLeft(self.me, ""))
+        self.stop(None)
+
+    def _turn(self) -> None:
+        self.turned.set()
+        self.turned = trio.Event()
+
+
+@dataclass(slots=True)
+class _Read:
+    answered: trio.Event = field(default_factory=trio.Event)
+    index: LogIndex | None = None

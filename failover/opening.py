@@ -1,0 +1,155 @@
+"""From a storage (new or old), a ticket or a wish to found, to everything that a member starts from."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from failover.admission import ask_to_join
+from failover.clock import Clock
+from failover.errors import BadTicket, MalformedBytes, StorageCorrupt, StorageMissing
+from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.net.endpoint import Transport
+from failover.net.noise import public_key
+from failover.net.peers import Peers, Secrets
+from failover.net.tickets import Ticket
+from failover.raft.effects import HardState, Write
+from failover.raft.membership import Membership
+from failover.raft.messages import Entry
+from failover.records import RECORDS, Founding, MemberInfo
+from failover.snapshotting import open_sink
+from failover.storage.contract import Identity, Storage
+from failover.storage.memory import MemoryStorage
+from failover.storage.sqlite import SqliteStorage
+from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
+
+NOTE_CLUSTER = "cluster"
+"""Secrets and addresses as known last: what a member needs to find the others again. A coded `JoinAccepted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A member that may begin to live."""
+
+    identity: Identity
+    known: JoinAccepted
+    """Secrets, generation and the other members, as known last."""
+    peers: Peers
+    info: MemberInfo
+    """What this member says of itself."""
+    incarnation: int
+    """The number of this run; larger than those of all earlier runs of this storage."""
+
+
+def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
+    """The storage to use: a file's path, one's own object, or None for memory."""
+    if storage is None:
+        return MemoryStorage()
+    if isinstance(storage, str | os.PathLike):
+        return SqliteStorage(Path(storage))
+    return storage
+
+
+async def open_identity(
+    storage: Storage,
+    transport: Transport,
+    *,
+    ticket: str | None,
+    found: bool,
+    name: str,
+    promise_ceiling_s: float,
+    clock: Clock,
+) -> Opened:
+    """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
+    identity, note = storage.identity(), storage.get_note(NOTE_CLUSTER)
+    parsed = Ticket.parse(ticket) if ticket is not None else None
+    if note is None and parsed is None and not found:
+        raise StorageMissing(
+            "the storage is new: give a ticket to join a cluster with, or found=True to found one"
+            if identity is None
+            else "founding or joining was interrupted in this storage: give the ticket or found=True again"
+        )
+    if parsed is not None and identity is not None and identity.cluster != parsed.cluster:
+        raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")
+    if identity is None:
+        private_key = os.urandom(32)
+        cluster = parsed.cluster if parsed else ClusterId(os.urandom(16))
+        identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
+        storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
+    info = MemberInfo(identity.member, name, tuple(map(str, transport.local_addresses))[:8])
+    if note is None and parsed is None:
+        _found(storage, identity, info, promise_ceiling_s)
+        note = storage.get_note(NOTE_CLUSTER)
+    known = _read_note(note) if note is not None else None
+    incarnations = storage.begin_incarnation(int(time.time() * 1_000))
+    peers = _open_peers(incarnations, identity, info, known, parsed, transport)
+    if known is None:
+        assert parsed is not None
+        known = await ask_to_join(peers, transport, parsed, info, clock)
+        peers.disconnect_as_guest()
+        storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
+        peers.set_secrets((Secrets(known.secret_epoch, known.psk, known.gate),))
+    peers.set_members({other.member: other.parsed_addresses() for other in known.members})
+    return Opened(identity, known, peers, info, incarnations[1])
+
+
+def _found(storage: Storage, identity: Identity, info: MemberInfo, promise_ceiling_s: float) -> None:
+    """Write the first entry: from here on the cluster exists."""
+    record = Founding(identity.cluster, Generation(os.urandom(16)), info, 1, os.urandom(32), os.urandom(32))
+    if not storage.load().entries:
+        entry = Entry(
+            LogIndex(1), Term(1), RECORDS.encode(record), Membership(voters=frozenset({identity.member}))
+        )
+        hard_state = HardState(Term(1), None, promise_ceiling_s)
+        storage.write((Write(number=1, hard_state=hard_state, entries=(entry,)),))
+    else:
+        first = RECORDS.decode_untrusted(storage.load().entries[0].command)
+        assert isinstance(first, Founding)
+        record = first
+    known = JoinAccepted(record.secret_epoch, record.psk, record.gate, record.generation, ())
+    storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
+
+
+def _read_note(note: bytes) -> JoinAccepted:
+    try:
+        known = WIRE.decode_untrusted(note)
+    except MalformedBytes as error:
+        raise StorageCorrupt(
+            f"the storage's note of the cluster is damaged ({error}); nothing was changed"
+        ) from None
+    assert isinstance(known, JoinAccepted)
+    return known
+
+
+def _open_peers(
+    incarnations: tuple[int, int],
+    identity: Identity,
+    info: MemberInfo,
+    known: JoinAccepted | None,
+    ticket: Ticket | None,
+    transport: Transport,
+) -> Peers:
+    if known is not None:
+        secrets = Secrets(known.secret_epoch, known.psk, known.gate)
+    else:
+        assert ticket is not None
+        secrets = Secrets(0, bytes(32), ticket.gate)  # a guest knows the gate alone
+    previous, incarnation = incarnations
+    entropy: Callable[[int], bytes] = os.urandom
+    return Peers(
+        private_key=identity.private_key,
+        cluster=identity.cluster,
+        secrets=secrets,
+        name=info.name,
+        incarnation=incarnation,
+        previous_incarnation=previous,
+        codec=WIRE,
+        transmit=transport.send,
+        entropy=entropy,
+        addresses=tuple(transport.local_addresses)[:8],
+        guest_kinds=GUEST_KINDS,
+        open_sink=open_sink,
+    )

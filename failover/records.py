@@ -1,0 +1,125 @@
+"""What stands in the log: one class per kind of record, and their coding.
+
+The core sees bytes and memberships; here the bytes get their meaning. A record is decided once, by the host that
+appends it, and carried out by every member in the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from failover.ids import ClusterId, Generation, MemberId
+from failover.net.addresses import Address
+from failover.net.bounds import MaxSize
+from failover.net.codec import Codec
+
+COMMAND_SIZE_MAX = 65_536
+NAME_SIZE_MAX = 64
+
+Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
+Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
+Key = Annotated[bytes, MaxSize(32)]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberInfo:
+    """What the cluster knows of a member beside its role. Addresses are hints."""
+
+    member: MemberId
+    name: Name
+    addresses: tuple[str, ...]
+
+    def parsed_addresses(self) -> tuple[Address, ...]:
+        """The addresses as the net takes them."""
+        return tuple(Address(*_split(text)) for text in self.addresses)
+
+
+def _split(text: str) -> tuple[str, int]:
+    ip, _, port = text.rpartition(":")
+    return ip.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class Founding:
+    """The first record: what all members of the generation have in common."""
+
+    cluster: ClusterId
+    generation: Generation
+    founder: MemberInfo
+    secret_epoch: int
+    psk: Key
+    gate: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request a record answers: the same three numbers are never carried out twice."""
+
+    member: MemberId
+    session: int
+    """The incarnation of the calling process."""
+    number: int
+    """Counts this session's requests from 1."""
+    answered_below: int
+    """The caller has the answers to all requests with smaller numbers: they need not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppCommand:
+    """A command of the application."""
+
+    time_us: int
+    """Cluster time, stamped by the host."""
+    caller: Caller | None
+    """None for the host's own commands."""
+    body: Command
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvite:
+    """Let somebody in who holds this secret."""
+
+    invite: Key
+    secret: Key
+    uses: int
+    expires_at: int
+    """Unix seconds, judged by the host that admits; 0 = never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Make somebody a member; stands in the entry that changes the membership."""
+
+    info: MemberInfo
+    invite: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Depart:
+    """End a membership; stands in the entry that changes it."""
+
+    member: MemberId
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A member has new addresses."""
+
+    info: MemberInfo
+
+
+SystemAction = OpenInvite | Admit | Depart | Moved
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCommand:
+    """A command of the library itself; `action` is the coded `SystemAction`."""
+
+    time_us: int
+    caller: Caller | None
+    action: Command
+
+
+RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand})
+ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved})

@@ -1,0 +1,179 @@
+"""Applying: the application's machine, the table of answered requests and the directory, in one order.
+
+Everything here follows from the log alone, so it is the same on every member at the same index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from failover.directory import Directory
+from failover.errors import ApplyFailed
+from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
+from failover.machine import Context, StateMachine
+from failover.raft.messages import Entry
+from failover.records import (
+    ACTIONS,
+    COMMAND_SIZE_MAX,
+    RECORDS,
+    AppCommand,
+    Caller,
+    Depart,
+    Founding,
+    MemberInfo,
+    OpenInvite,
+    SystemAction,
+    SystemCommand,
+)
+from failover.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of one entry."""
+
+    entry: Entry
+    caller: Caller | None = None
+    reply: bytes | None = None
+    """None: not carried out, because it had been before, or its caller is long gone."""
+    action: SystemAction | None = None
+    """The library's own action, if it was one."""
+
+
+class Replica:
+    """The replicated state of one member."""
+
+    def __init__(self, machine: StateMachine) -> None:
+        self.machine = machine
+        self.sessions = Sessions()
+        self.directory: Directory | None = None
+        self.time_us = 0
+        """The newest cluster time in the log."""
+        self.applied_index = LogIndex(0)
+        self.view: object = machine.view()
+
+    def apply(self, entry: Entry) -> Applied:
+        """Carry out one committed entry.
+
+        Raises:
+            ApplyFailed: the machine raised; this member must stop.
+        """
+        self.applied_index = entry.index
+        if not entry.command:
+            return Applied(entry)
+        record = RECORDS.decode_untrusted(entry.command)
+        if isinstance(record, AppCommand):
+            self.time_us = max(self.time_us, record.time_us)
+            return self._once(entry, record.caller, lambda: self._apply_to_machine(entry, record), None)
+        if isinstance(record, SystemCommand):
+            self.time_us = max(self.time_us, record.time_us)
+            action = ACTIONS.decode_untrusted(record.action)
+            assert isinstance(action, SystemAction)
+            return self._once(entry, record.caller, lambda: self._apply_action(action), action)
+        assert isinstance(record, Founding)
+        self.directory = Directory.founded(record)
+        return Applied(entry)
+
+    def refresh_view(self) -> None:
+        """Take a new picture of the machine; called once for a batch of entries."""
+        self.view = self.machine.view()
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The whole replicated state in pieces; what is applied after this call is not in it."""
+        head = cbor2.dumps([self.time_us, self.sessions.dump(), _dump_directory(self.directory)])
+        return _framed(head, self.machine.snapshot())
+
+    def restore(self, index: LogIndex, chunks: Iterable[bytes]) -> None:
+        """Replace the whole replicated state by a snapshot that stands at `index`."""
+        rest = iter(chunks)
+        head, first = _unframed(rest)
+        self.time_us, sessions, directory = cbor2.loads(head)
+        self.sessions.load(sessions)
+        self.directory = _load_directory(directory)
+        self.machine.restore(_chain(first, rest))
+        self.applied_index = index
+        self.refresh_view()
+
+    def _once(
+        self, entry: Entry, caller: Caller | None, carry_out: Callable[[], bytes], action: SystemAction | None
+    ) -> Applied:
+        if caller is None:
+            return Applied(entry, None, carry_out(), action)
+        if not self.sessions.is_new(caller):
+            return Applied(entry, caller, self.sessions.reply(caller))
+        reply = carry_out()
+        self.sessions.add(caller, reply)
+        return Applied(entry, caller, reply, action)
+
+    def _apply_to_machine(self, entry: Entry, record: AppCommand) -> bytes:
+        assert self.directory is not None
+        sender = record.caller.member if record.caller else None
+        epoch = Epoch(self.directory.generation, Term(entry.term))
+        try:
+            reply = self.machine.apply(record.body, Context(entry.index, epoch, sender, self.time_us / 1_000_000))
+            if not isinstance(reply, bytes) or len(reply) > COMMAND_SIZE_MAX:
+                raise TypeError(f"apply returned {type(reply).__name__}, not 0 to {COMMAND_SIZE_MAX} bytes")
+        except Exception as error:
+            raise ApplyFailed(entry.index, f"{type(error).__name__}: {error}") from error
+        return reply
+
+    def _apply_action(self, action: SystemAction) -> bytes:
+        assert self.directory is not None
+        self.directory, reply = self.directory.after(action)
+        if isinstance(action, Depart):
+            self.sessions.forget(action.member)
+        return reply
+
+
+_LENGTH_SIZE = 4
+
+
+def _framed(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield len(head).to_bytes(_LENGTH_SIZE, "little") + head
+    yield from chunks
+
+
+def _unframed(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
+    """The head of a snapshot, and what was read beyond it; chunks may have been cut anew on the way."""
+    held = b""
+    while len(held) < _LENGTH_SIZE:
+        held += next(chunks)
+    end = _LENGTH_SIZE + int.from_bytes(held[:_LENGTH_SIZE], "little")
+    parts, size = [held], len(held)
+    while size < end:
+        parts.append(next(chunks))
+        size += len(parts[-1])
+    held = b"".join(parts)
+    return held[_LENGTH_SIZE:end], held[end:]
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _dump_directory(directory: Directory | None) -> list[object]:
+    assert directory is not None, "the first record founds the directory"
+    members = [[info.member, info.name, list(info.addresses)] for info in directory.members.values()]
+    invites = [[i.invite, i.secret, i.uses, i.expires_at] for i in directory.invites.values()]
+    head = [directory.cluster, directory.generation, directory.secret_epoch, directory.psk, directory.gate]
+    return [*head, members, invites]
+
+
+def _load_directory(values: list[Any]) -> Directory:
+    cluster, generation, epoch, psk, gate, members, invites = values
+    infos = [MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in members]
+    return Directory(
+        ClusterId(cluster),
+        Generation(generation),
+        epoch,
+        psk,
+        gate,
+        {info.member: info for info in infos},
+        {invite[0]: OpenInvite(*invite) for invite in invites},
+    )

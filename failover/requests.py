@@ -1,0 +1,127 @@
+"""The asking side: calls from this member to whoever is host, each carried out at most once.
+
+A request is asked again, with the same number, until somebody knows what became of it: the host that answers, or
+this member itself, when it applies the entry. Hosts may change meanwhile, any number of times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from failover.errors import Closed, OutcomeUnknown, Refused, UsageError
+from failover.ids import MemberId, Term
+from failover.records import COMMAND_SIZE_MAX, Caller
+from failover.sessions import OUTSTANDING_MAX
+from failover.wire import Answer, Ask, Verdict
+
+PATIENCE_FIRST_S = 0.1
+PATIENCE_MAX_S = 1.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    number: int
+    body: bytes
+    is_system: bool
+    done: trio.Event = field(default_factory=trio.Event)
+    asked_term: Term = Term(0)
+    """The term of the host that was asked last."""
+    reply: bytes | None = None
+    error: Exception | None = None
+
+
+class Requests:
+    """One process's requests. `session` tells them from those of its earlier lives."""
+
+    def __init__(self, me: MemberId, session: int, send: Callable[[MemberId, Ask], None]) -> None:
+        self._me = me
+        self._session = session
+        self._send = send
+        self._next_number = 1
+        self._pending: dict[int, _Pending] = {}
+        self._host: MemberId | None = None
+        self._term = Term(0)
+        self._places = trio.Semaphore(OUTSTANDING_MAX)
+        self._closed = False
+
+    async def request(self, body: bytes, *, timeout_s: float = math.inf, is_system: bool = False) -> bytes:
+        """Ask, until there is an answer; see `Member.request`."""
+        if not isinstance(body, bytes) or not 1 <= len(body) <= COMMAND_SIZE_MAX:
+            raise UsageError(f"a request is 1 to {COMMAND_SIZE_MAX} bytes")
+        with trio.move_on_after(timeout_s):
+            async with self._places:
+                if self._closed:
+                    raise Closed("this member is closed; nothing happened")
+                return await self._request(body, is_system)
+        raise OutcomeUnknown(f"no answer within {timeout_s:g} s; it may have happened, look at the state")
+
+    async def _request(self, body: bytes, is_system: bool) -> bytes:
+        pending = _Pending(self._next_number, body, is_system)
+        self._next_number += 1
+        self._pending[pending.number] = pending
+        try:
+            patience = PATIENCE_FIRST_S
+            while not pending.done.is_set():
+                self._ask(pending)
+                with trio.move_on_after(patience):
+                    await pending.done.wait()
+                patience = min(2 * patience, PATIENCE_MAX_S)
+        finally:
+            del self._pending[pending.number]
+        if pending.error is not None:
+            raise pending.error
+        assert pending.reply is not None
+        return pending.reply
+
+    def host_is(self, host: MemberId | None, term: Term) -> None:
+        """There is a (new) host: everything unanswered is asked of it at once."""
+        if (host, term) == (self._host, self._term):
+            return
+        self._host, self._term = host, term
+        for pending in list(self._pending.values()):
+            self._ask(pending)
+
+    def answered(self, answer: Answer) -> None:
+        """A host answers."""
+        pending = self._pending.get(answer.number)
+        if pending is None or answer.session != self._session:
+            return
+        if answer.verdict == Verdict.APPLIED:
+            self._resolve(pending, answer.body)
+        elif answer.term < pending.asked_term:
+            return  # a host since asked may have carried it out: only its word counts
+        elif answer.verdict == Verdict.REFUSED:
+            self._resolve(pending, None, Refused(answer.body.decode("utf-8", "replace")))
+        else:
+            self._resolve(
+                pending, None, OutcomeUnknown("the host no longer knows this request; look at the state")
+            )
+
+    def applied(self, caller: Caller, reply: bytes) -> None:
+        """This member applied the entry of one of its own requests: that is the answer, whoever hosts."""
+        pending = self._pending.get(caller.number)
+        if caller.session == self._session and pending is not None:
+            self._resolve(pending, reply)
+
+    def close(self) -> None:
+        """No more answers will come."""
+        self._closed = True
+        for pending in list(self._pending.values()):
+            self._resolve(pending, None, OutcomeUnknown("this member was closed; the request may have happened"))
+
+    def _resolve(self, pending: _Pending, reply: bytes | None, error: Exception | None = None) -> None:
+        if not pending.done.is_set():
+            pending.reply, pending.error = reply, error
+            pending.done.set()
+
+    def _ask(self, pending: _Pending) -> None:
+        if self._host is None:
+            return
+        pending.asked_term = self._term
+        below = min(self._pending, default=self._next_number)
+        ask = Ask(self._term, self._session, pending.number, below, pending.is_system, pending.body)
+        self._send(self._host, ask)

@@ -1,0 +1,96 @@
+"""Options: frozen, checked at birth, in and out of TOML. A misspelt or impossible option is loud."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from failover.errors import BadSettings
+from failover.raft.timing import LEASE_FRACTION, Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a member behaves. All members of a cluster should use equal settings; `Settings()` suits a LAN."""
+
+    timing: Timing = field(default_factory=Timing)
+    """Durations of the core; see `Timing` for each."""
+    request_timeout_s: float = 30.0
+    """A request without an answer for so long ends with `OutcomeUnknown`."""
+    serve_hang_s: float = 5.0
+    """Requests that wait for longer while the server function takes none make the host hand over."""
+    alive_s: float = 2.0
+    """A server function that calls `host.alive()` must do so again within this time."""
+    serve_back_off_s: float = 10.0
+    """A member whose server function failed stands last for this long; doubled each time, to at most 300 s."""
+    digest_every: int = 256
+    """Members compare the digests of their states every so many entries."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        timing = self.timing
+        usable = timing.promise_s * LEASE_FRACTION - timing.margin_s
+        if not 0.001 <= timing.heartbeat_s < usable:
+            raise BadSettings(
+                f"heartbeat_s = {timing.heartbeat_s} must be at least 0.001 and below {usable:.4f}, "
+                f"which is what promise_s = {timing.promise_s} leaves of the lease"
+            )
+        for name in ("request_timeout_s", "serve_hang_s", "alive_s", "serve_back_off_s"):
+            value = getattr(self, name)
+            if not 0 < value <= 86_400:
+                raise BadSettings(f"{name} = {value} must be above 0 and at most 86400 seconds")
+        if self.digest_every < 1:
+            raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
+
+    @classmethod
+    def internet(cls) -> Settings:
+        """For members in different homes: promises outlast the jitter of home links."""
+        return cls(
+            timing=Timing(
+                heartbeat_s=0.100,
+                promise_s=0.500,
+                margin_s=0.030,
+                stagger_s=0.060,
+                repeat_min_s=0.020,
+                notice_s=0.010,
+            )
+        )
+
+    @classmethod
+    def from_toml(cls, text: str) -> Settings:
+        """Read settings; options that are not named keep their defaults.
+
+        Raises:
+            BadSettings: no TOML, an unknown option, or a value of the wrong type or range.
+        """
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadSettings(f"the settings are not TOML: {error}") from None
+        timing = values.pop("timing", {})
+        if not isinstance(timing, dict):
+            raise BadSettings("[timing] must be a table")
+        try:
+            return cls(timing=Timing(**_checked(Timing, timing)), **_checked(cls, values))
+        except AssertionError as error:
+            raise BadSettings(f"the timings do not fit together: {error}") from None
+
+    def to_toml(self) -> str:
+        """All settings as TOML that `from_toml` reads back to an equal value."""
+        own = [f"{f.name} = {getattr(self, f.name)!r}" for f in fields(self) if f.name != "timing"]
+        timing = [f"{f.name} = {getattr(self.timing, f.name)!r}" for f in fields(self.timing)]
+        return "\n".join([*own, "", "[timing]", *timing, ""])
+
+
+def _checked(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """The values, each known to `cls` and a number of the type of its default."""
+    known = {f.name: f for f in dataclasses.fields(cls) if f.name != "timing"}
+    for name, value in values.items():
+        if name not in known:
+            raise BadSettings(f"unknown option {name}; known are {', '.join(sorted(known))}")
+        wanted = (int, float) if known[name].type == "float" else (int,)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise BadSettings(f"{name} = {value!r} must be a number")
+    return values

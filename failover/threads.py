@@ -1,0 +1,194 @@
+"""A member in a thread of its own, for programs with their own loop: pyglet, pygame, asyncio, `while True`.
+
+with failover.start_member(Board(), storage="game.db", ticket=ticket, serve=serve, wake=post) as member:
+    while running:
+        for event in member.poll():
+            show(event)
+        draw(member.state)
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, TypeVar
+
+import trio
+
+from failover.errors import Closed
+from failover.events import Event
+from failover.ids import Epoch, MemberId
+from failover.machine import StateMachine
+from failover.member import Member, open_member
+from failover.status import Status
+
+_T = TypeVar("_T")
+
+SWITCH_INTERVAL_S = 0.0005
+"""Beside a busy Python thread the pump is then at most 5 ms late; with Python's default of 5 ms it was 31."""
+
+
+class MemberThread:
+    """The same member as `Member`, seen from another thread. Nothing here blocks unless it says so."""
+
+    def __init__(self, machine: StateMachine, options: dict[str, Any]) -> None:
+        self._machine = machine
+        self._options = options
+        self._opened: Future[Member] = Future()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._stop = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._thread = threading.Thread(target=self._run, name="failover member", daemon=True)
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Open the member; blocks until it is open, and raises what `open_member` raises."""
+        if sys.getswitchinterval() > SWITCH_INTERVAL_S:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._thread.start()
+        self._opened.result()
+
+    def close(self) -> None:
+        """Hand over if this member hosts, stop, and join the thread; blocks for up to two seconds. Idempotent."""
+        if self._token is not None:
+            with suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._stop.set)
+        self._thread.join()
+
+    def __enter__(self) -> MemberThread:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        try:
+            trio.run(self._main)
+        except BaseException as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(_only(error))
+
+    async def _main(self) -> None:
+        async with open_member(self._machine, **self._options) as member, trio.open_nursery() as nursery:
+            self._token = trio.lowlevel.current_trio_token()
+            self._nursery = nursery
+            self._opened.set_result(member)
+            await self._stop.wait()
+            nursery.cancel_scope.cancel()
+
+    # --- looking: from any thread, at once ---
+
+    @property
+    def _member(self) -> Member:
+        return self._opened.result()
+
+    @property
+    def id(self) -> MemberId:
+        """This member's id."""
+        return self._member.id
+
+    @property
+    def state(self) -> object:
+        """The newest picture of the state, by one reference."""
+        return self._member.state
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this member is host at this very moment."""
+        return self._member.is_host
+
+    @property
+    def epoch(self) -> Epoch | None:
+        """The tenure that runs here, None if this member is not host."""
+        return self._member.epoch
+
+    def poll(self) -> list[Event]:
+        """Return what happened since the last call."""
+        return self._member.poll()
+
+    # --- calling: each returns a future at once ---
+
+    def request(self, body: bytes, timeout: float | None = None) -> Future[bytes]:
+        """`Member.request`. Cancelling the future does not call the request back."""
+        return self._call(lambda: self._member.request(body, timeout))
+
+    def invite(self, *, uses: int = 1, expires_s: float = 86_400.0) -> Future[str]:
+        """`Member.invite`."""
+        return self._call(lambda: self._member.invite(uses=uses, expires_s=expires_s))
+
+    def hand_over(self, to: MemberId | None = None) -> Future[None]:
+        """`Member.hand_over`."""
+        return self._call(lambda: self._member.hand_over(to))
+
+    def read_barrier(self) -> Future[None]:
+        """`Member.read_barrier`."""
+        return self._call(self._member.read_barrier)
+
+    def remove(self, member: MemberId) -> Future[None]:
+        """`Member.remove`."""
+        return self._call(lambda: self._member.remove(member))
+
+    def leave(self) -> Future[None]:
+        """`Member.leave`."""
+        return self._call(self._member.leave)
+
+    def status(self) -> Future[Status]:
+        """`Member.status`, taken in the member's thread."""
+
+        async def take() -> Status:
+            return self._member.status()
+
+        return self._call(take)
+
+    def _call(self, function: Callable[[], Awaitable[_T]]) -> Future[_T]:
+        future: Future[_T] = Future()
+
+        async def carry_out() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(await function())
+            except trio.Cancelled:
+                future.set_exception(Closed("this member is closed; it may have happened"))
+                raise
+            except Exception as error:
+                future.set_exception(error)
+
+        def begin() -> None:
+            assert self._nursery is not None
+            try:
+                self._nursery.start_soon(carry_out)
+            except RuntimeError:  # the nursery is closed
+                future.set_exception(Closed("this member is closed; nothing happened"))
+
+        try:
+            assert self._token is not None
+            self._token.run_sync_soon(begin)
+        except trio.RunFinishedError:
+            future.set_exception(Closed("this member is closed; nothing happened"))
+        return future
+
+
+def _only(error: BaseException) -> BaseException:
+    """The one error inside a group of one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def start_member(machine: StateMachine, **options: Any) -> MemberThread:
+    """Open a member in a thread of its own and return when it is open; options and errors as `open_member`.
+
+    The machine, `serve` and `wake` run in that thread. Use the result as a context manager, or call `close`.
+    """
+    member = MemberThread(machine, options)
+    member.start()
+    return member

@@ -1,0 +1,75 @@
+"""Watches the changes of host from this member's place: who, since when, how long it took; and lost quorums."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from failover.clock import Clock
+from failover.events import Event, HostChanged, QuorumLost, QuorumRegained
+from failover.ids import Epoch, Generation, MemberId, Term
+from failover.raft.core import Core, Role
+
+TIMELINE_MAX = 8
+HANDED_OVER_MS = 40.0
+"""A host that fell silent for less than the shortest promise can only have handed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the timeline: a change of host, as this member saw it."""
+
+    at: float
+    """On this member's clock."""
+    event: HostChanged
+
+
+class HostWatch:
+    """Turns what the core shows, round by round, into events."""
+
+    def __init__(self, core: Core, clock: Clock, emit: Callable[[Event], None]) -> None:
+        self._core = core
+        self._clock = clock
+        self._emit = emit
+        self.host: MemberId | None = None
+        self.term = Term(0)
+        self._term_seen = core.term
+        self._old_heard_at = clock()
+        self._election_seen_at: float | None = None
+        self._quorum_lost = False
+        self.timeline: deque[Change] = deque(maxlen=TIMELINE_MAX)
+
+    def look(self, now: float) -> None:
+        """Called after each round."""
+        core = self._core
+        if core.term != self._term_seen or core.role in (Role.PRE_CANDIDATE, Role.CANDIDATE):
+            self._term_seen = core.term
+            if self._election_seen_at is None:
+                self._election_seen_at = now
+        elif core.leader is not None and core.term == self.term:
+            self._election_seen_at = None
+            self._old_heard_at = now if core.leader == core.me else core.leader_heard_at
+        if core.quorum_is_lost and not self._quorum_lost:
+            self._quorum_lost = True
+            voters = len(core.log.membership.voters) if core.log.membership else 0
+            self._emit(QuorumLost(core.reachable, voters))
+
+    def first_entry(self, generation: Generation, term: Term) -> None:
+        """An entry of `term` was applied: if the term is new, its leader is the new host."""
+        if term <= self.term or self._core.leader is None or term != self._core.term:
+            return
+        now = self._clock()
+        first = self.term == 0 and self.host is None
+        began = self._election_seen_at if self._election_seen_at is not None else now
+        silence_ms = 0.0 if first else max(0.0, began - self._old_heard_at) * 1_000
+        election_ms = (now - began) * 1_000
+        reason = "founded" if first else "handed over" if silence_ms < HANDED_OVER_MS else "silent"
+        self.host, self.term = self._core.leader, term
+        self._election_seen_at = None
+        event = HostChanged(self.host, Epoch(generation, term), silence_ms, election_ms, reason)
+        self.timeline.append(Change(now, event))
+        if self._quorum_lost:
+            self._quorum_lost = False
+            self._emit(QuorumRegained())
+        self._emit(event)

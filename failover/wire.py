@@ -1,0 +1,132 @@
+"""What members say to each other beside the core's messages, and the table of all message kinds.
+
+Numbers from 64 on; a number is never used again (docs/reference/wire-format.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated
+
+from failover.ids import Generation, MemberId, Term
+from failover.net.bounds import MaxSize
+from failover.net.codec import CORE_KINDS, Codec
+from failover.records import Command, Key, MemberInfo, Name
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to the host of one term; a host of another term drops it, so a late copy does nothing."""
+
+    term: Term
+    session: int
+    number: int
+    answered_below: int
+    is_system: bool
+    """Whether `body` is an action of the library, or a request of the application."""
+    body: Command
+
+
+class Verdict(IntEnum):
+    """How a request went."""
+
+    APPLIED = 1
+    REFUSED = 2
+    UNKNOWN = 3
+    """Past the horizon of exactly once: it may have been carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The host's answer to an `Ask`."""
+
+    term: Term
+    session: int
+    number: int
+    verdict: int
+    body: Command
+
+
+@dataclass(frozen=True, slots=True)
+class AskReadIndex:
+    """From where on may I read?"""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReadIndex:
+    """What was committed when the question came, said by a leader that held its lease."""
+
+    number: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskHandOver:
+    """Please hand over, to `target` or to whom you like; not kept, not answered: watch the host change."""
+
+    target: MemberId | None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestReport:
+    """The state's digest at an index, for comparing."""
+
+    index: int
+    digest: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """You are no longer a member, since this index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """A guest asks to be admitted with the invite that it holds."""
+
+    invite: Key
+    name: Name
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAccepted:
+    """A committed entry admitted the guest; this is what it needs to talk to the members as one of them."""
+
+    secret_epoch: int
+    psk: Key
+    gate: Key
+    generation: Generation
+    members: tuple[MemberInfo, ...]
+    """As many as fit into a datagram; the log brings the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRefused:
+    """The guest was not admitted."""
+
+    reason: Annotated[str, MaxSize(200)]
+
+
+GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused})
+
+WIRE = Codec(
+    CORE_KINDS
+    | {
+        64: Ask,
+        65: Answer,
+        66: AskReadIndex,
+        67: AnswerReadIndex,
+        68: AskHandOver,
+        69: DigestReport,
+        70: Farewell,
+        71: JoinRequest,
+        72: JoinAccepted,
+        73: JoinRefused,
+    }
+)
