@@ -32,7 +32,7 @@ _Coder = tuple[_Write, _Read]
 _COUNT = struct.Struct(">H")
 
 
-class Malformed(ValueError):  # noqa: N818 - it names the bytes, as `failover.MalformedBytes` does
+class Malformed(ValueError):
     """These bytes are not what `encode` writes for the type asked for."""
 
 

@@ -63,6 +63,7 @@ def judge(records: Mapping[str, Iterable[Record]]) -> Verdict:
             if record["kind"] == "player":
                 member = record["member"]
             elif record["kind"] == "answer":
+                assert member, f"{name} got an answer before it said who it is"
                 answers.append((member, record["order"], record["reply"]))
             elif record["kind"] == "applied":
                 entry = applied(record)
@@ -72,7 +73,6 @@ def judge(records: Mapping[str, Iterable[Record]]) -> Verdict:
         for index, digest in mine.items():
             digests.setdefault(index, set()).add(digest)
             seen[index] += 1
-        assert member or not answers, f"{name} got an answer before it said who it is"
     did = Counter((e.sender, e.order) for e in entries.values() if e.sender)
     told = {(e.sender, e.order, e.reply) for e in entries.values()}
     compared = max(seen.values(), default=0) > 1

@@ -7,6 +7,7 @@ asks them and proposes. All of their memory is in the table, so at the next host
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -105,10 +106,19 @@ def server(pace: Pace, present: Present) -> Callable[[failover.Host], Awaitable[
             nursery.start_soon(_go_on, host, pace)
             nursery.start_soon(_look_round, host, pace, present)
             async for request in host.requests():
-                await request.propose()
-            nursery.cancel_scope.cancel()
+                await _answer(request)
 
     return serve
+
+
+async def _answer(request: failover.Request) -> None:
+    """Propose a request as it came: whether it is legal is judged when it is applied."""
+    try:
+        await request.propose()
+    except failover.NotHost:
+        # The tenure is over, and the next host will be asked; or too much waits for a quorum, and we say so.
+        with suppress(failover.NotHost):
+            request.refuse("the table is too busy now; try again")
 
 
 async def _go_on(host: failover.Host, pace: Pace) -> NoReturn:
@@ -137,8 +147,7 @@ async def _committed(host: failover.Host, command: Command) -> bool:
     try:
         reply = await host.commit(encode_order(Order(command)))
     except (failover.NotHost, failover.OutcomeUnknown):
-        # The tenure is over, and the cancellation that says so is on its way. What is due, the next host will see.
-        await trio.sleep_forever()
+        return False  # if the tenure is over, a cancellation is on its way; what is due, the next host will see
     return not isinstance(decode_reply_untrusted(reply), Refused)
 
 

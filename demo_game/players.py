@@ -22,7 +22,7 @@ NAMES = ("Ada", "Björn", "Chloé", "Dmitri", "Eve", "Farid", "Grace", "Hana")
 T = TypeVar("T")
 
 
-class Trouble(Exception):  # noqa: N818 - the show's word
+class Trouble(Exception):
     """The show cannot go on; says why."""
 
 

@@ -33,7 +33,7 @@ _COMPENSATION: Final[dict[tuple[str, int], int]] = {
 """Extra dice per seat: moving first is a large advantage. Measured with `demo-game sim`; see docs/explanation."""
 
 
-class IllegalMove(ValueError):  # noqa: N818 - the field's word
+class IllegalMove(ValueError):
     """The move is not allowed in this position; the text says why, in words for the player."""
 
 

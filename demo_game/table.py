@@ -28,7 +28,7 @@ MISSED_MAX = 2
 BOT_NAMES: Final = ("Alpha", "Bravo", "Charlie", "Delta", "Echo", "Foxtrot", "Golf", "Hotel")
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the game, not an error
+class Refusal(Exception):
     """A command is not allowed now; the text is the reason, for the player. Nothing changed."""
 
 

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from demo_game import cli, console, showcase
+from demo_game.cli import main
+from demo_game.commands import AddBot, Attack, Chat, EndTurn, Option, SetOption
+from demo_game.evidence import Verdict
+from demo_game.player import Player
+from demo_game.table import Table
+
+
+def run(*arguments: str, **more: Any) -> Any:
+    return CliRunner().invoke(main, arguments, **more)
+
+
+def test_sim_prints_what_each_seat_won() -> None:
+    result = run("sim", "--games", "10", "--map", "small", "--skill", "easy", "--skill", "hard")
+    assert result.exit_code == 0, result.output
+    assert "10 games" in result.output and "hard won" in result.output
+
+
+@pytest.mark.parametrize("command", ["host", "join", "solo", "bot", "showcase", "sim"])
+def test_every_command_has_help(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0 and "Options:" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("bot",), "there is no ticket"),
+        (("bot", "-"), "there is no ticket"),
+        (("bot", "@/no/such/file"), "No such file"),
+        (("host", "--bots", "4"), "--players at least 5"),
+        (("host", "--turn", "5"), "--turn 10"),
+        (("sim", "--players", "9"), "2<=x<=8"),
+        (("fly",), "No such command"),
+    ],
+)
+def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], words: str) -> None:
+    result = run(*arguments, env={cli.TICKET_VARIABLE: ""})
+    assert result.exit_code != 0 and not isinstance(result.exception, OSError)
+    last = [line for line in result.output.splitlines() if line.startswith("Error")]
+    assert len(last) == 1 and words in last[0]
+
+
+def test_a_ticket_comes_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ticket").write_text("fo1-abc\n def\n", encoding="utf-8")
+    assert cli._ticket(f"@{tmp_path / 'ticket'}") == "fo1-abcdef"
+    monkeypatch.setenv(cli.TICKET_VARIABLE, "fo1-env")
+    assert cli._ticket(None) == "fo1-env" and cli._ticket(" fo1-x ") == "fo1-x"
+
+
+def test_lines_typed_by_players_are_understood(room: Any) -> None:
+    room.deal(2)
+    player = Player(room.members[0], "Ada", secret=bytes(32))
+    turn = room.table.turn
+    for line, command in (
+        ("A3xB1", Attack(turn, 0, 2, 8)),
+        (" a3 b1\n", Attack(turn, 0, 2, 8)),
+        ("end\n", EndTurn(turn, 0)),
+        ("say Hello, all", Chat("Hello, all")),
+        ("bot hard", AddBot(3)),
+        ("map small", SetOption(Option.MAP, 0)),
+        ("turn 60", SetOption(Option.TURN, 60)),
+    ):
+        assert console.command_of(line, room.table, player) == command
+    for line in ("", "attack!", "Z9xA1", "turn soon", "start now"):
+        with pytest.raises(ValueError, match="type help"):
+            console.command_of(line, Table(), player)
+
+
+def test_the_figures_are_those_measured() -> None:
+    kills = [showcase.Kill("Ada", "Björn", 84.24), showcase.Kill("Björn", "Ada", 120.0)]
+    figures = showcase.Figures(kills, Verdict(700, 0, 0, True, True), True)
+    assert json.loads(figures.json()) == {
+        "kills": [
+            {"from": "Ada", "to": "Björn", "gap_ms": 84.2},
+            {"from": "Björn", "to": "Ada", "gap_ms": 120.0},
+        ],
+        "gap_ms": {"p50": 84.2, "worst": 120.0},
+        "commands": 700,
+        "lost": 0,
+        "doubled": 0,
+        "digests_agree": True,
+    }
+    assert json.loads(showcase.Figures().json())["digests_agree"] is False
