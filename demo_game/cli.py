@@ -21,6 +21,7 @@ from rich.table import Table as Grid
 import failover
 from demo_game import balance, console, rules, session, showcase
 from demo_game.bots import Skill
+from demo_game.commands import Command
 from demo_game.host_function import Pace
 from demo_game.land import SIZES
 from demo_game.player import Player
@@ -50,7 +51,7 @@ _who = _options(
         "--data", type=click.Path(path_type=Path), help="Data folder; name an old one to resume its game."
     ),
     click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port; 0 takes a free one."),
-    click.option("--bind", default="", help="Listen on this address only."),
+    click.option("--bind", default="0.0.0.0", help="Address to listen on; 0.0.0.0 = all."),  # noqa: S104
     click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write a log to this file."),
     click.option("--headless", is_flag=True, help="Play like a bot, without a board."),
     click.option("--skill", type=_SKILLS, default="hard", help="How well --headless plays."),
@@ -129,7 +130,7 @@ def bot(ticket: str | None, **options: Any) -> None:
 @_what
 def solo(**options: Any) -> None:
     """Play against bots, alone on this machine."""
-    options |= {"bind": options["bind"] or "127.0.0.1", "bots": options["players"] - 1}
+    options |= {"bots": options["players"] - 1}
     _at_table(options, found=True, alone=True)
 
 
@@ -165,7 +166,7 @@ def _at_table(
             trio.run(partial(console.play_in_terminal, opening, wishes, solo=alone))
 
 
-def _wishes(options: dict[str, Any]) -> tuple[session.Command, ...]:
+def _wishes(options: dict[str, Any]) -> tuple[Command, ...]:
     """Return what the founder asks of the lobby."""
     players, bots, turn_s = options["players"], options["bots"], options["turn"]
     if bots >= players:

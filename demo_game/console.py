@@ -37,7 +37,7 @@ from demo_game.commands import (
     encode_order,
 )
 from demo_game.player import Player
-from demo_game.session import Opening, at_table, table_of, until_told, wish
+from demo_game.session import INVITE_USES, Opening, at_table, table_of, until_told, wish
 from demo_game.table import Phase, Table
 from demo_game.terminal import Scene, picture
 
@@ -89,9 +89,10 @@ async def play_in_terminal(opening: Opening, wishes: tuple[Command, ...], *, sol
 
     async def work() -> None:
         async with at_table(opening) as member, trio.open_nursery() as nursery:
+            await member.read_barrier()  # who comes back looks at the present table, not at an empty one
             seat = _Seat(member, Player(member.id, opening.name), Console(highlight=False))
             if opening.found and not solo:
-                seat.say(f"Your friends join with:  demo-game join {await member.invite()}")
+                seat.say(f"Your friends join with:  demo-game join {await member.invite(uses=INVITE_USES)}")
             if opening.found:
                 nursery.start_soon(wish, member, wishes, opening.journal)
             nursery.start_soon(seat.attend, solo)

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from demo_game.machine import Hexhold
 from demo_game.table import Table
@@ -30,6 +30,13 @@ class Journal:
         self._out = out
         if out is not None and out.seekable():
             out.write("\n")  # whoever wrote before us may have been killed in the middle of a line
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._out is not None and self._out.seekable():
+            self._out.close()
 
     def write(self, kind: str, **what: object) -> None:
         """Write a record down, with its time, before returning."""

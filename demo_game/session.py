@@ -28,6 +28,9 @@ from demo_game.table import Phase, Table
 
 log = logging.getLogger("demo_game")
 
+INVITE_USES = 64
+"""One ticket does for the whole table, and for spectators."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -38,7 +41,7 @@ class Opening:
     ticket: str | None = None
     found: bool = False
     port: int = 0
-    bind: str = ""
+    bind: str = "0.0.0.0"  # noqa: S104 - the others are on other machines
     pace: Pace = field(default_factory=Pace)
     journal: Journal = field(default_factory=Journal)
     record: bool = False
@@ -74,9 +77,9 @@ async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
         yield member
 
 
-def members_in_reach(member: failover.Member) -> frozenset[bytes] | None:
+def members_in_reach(member: failover.Member) -> frozenset[bytes]:
     """Return the members that this one hears, itself included."""
-    return frozenset(peer.member for peer in member.status().peers if peer.reachable) | {member.id}
+    return frozenset(each.member for each in member.status().members if each.is_connected)
 
 
 async def until_told(work: Callable[[], Awaitable[None]]) -> None:
@@ -108,8 +111,9 @@ async def headless(opening: Opening, player_of: Callable[[bytes], Player], wishe
     async def work() -> None:
         async with at_table(opening) as member, trio.open_nursery() as nursery:
             nursery.start_soon(report_events, member, opening.journal)
+            await member.read_barrier()  # who comes back looks at the present table, not at an empty one
             if opening.found:
-                opening.journal.write("ticket", ticket=await member.invite())
+                opening.journal.write("ticket", ticket=await member.invite(uses=INVITE_USES))
                 nursery.start_soon(wish, member, wishes, opening.journal)
             await play(member, player_of(member.id), opening.journal)
 
@@ -117,8 +121,10 @@ async def headless(opening: Opening, player_of: Callable[[bytes], Player], wishe
 
 
 async def wish(member: failover.Member, wishes: tuple[Command, ...], journal: Journal) -> None:
-    """Ask for options and bots as soon as this member has a seat. One that is refused is not asked for again."""
+    """Ask for options and bots at a new table, as soon as this member has a seat there."""
     table = table_of(member)
+    if table.hosts > 1:
+        return  # not new: it has been set as people wanted it
     while table.seat_of(member.id, 0) < 0 and table.phase is Phase.LOBBY:
         await trio.sleep(0.02)
         table = table_of(member)
