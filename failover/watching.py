@@ -50,10 +50,10 @@ class HostWatch:
         elif core.leader is not None and core.term == self.term:
             self._election_seen_at = None
             self._old_heard_at = now if core.leader == core.me else core.leader_heard_at
-        if core.quorum_is_lost and not self._quorum_lost:
+        if core.standing.quorum_is_lost and not self._quorum_lost:
             self._quorum_lost = True
             voters = len(core.log.membership.voters) if core.log.membership else 0
-            self._emit(QuorumLost(core.reachable, voters))
+            self._emit(QuorumLost(core.standing.reachable, voters))
 
     def first_entry(self, generation: Generation, term: Term) -> None:
         """An entry of `term` was applied: if the term is new, its leader is the new host."""

@@ -74,7 +74,7 @@ class Channels:
         timings = self._context.timings
         best: Channel | None = None
         for channel in self.confirmed:
-            if now - channel.created < timings.channel_age_max_s:
+            if now < channel.created + timings.channel_age_max_s:
                 best = channel if best is None else self._prefer(best, channel)
         self.sending = best
         for channel in self.confirmed:
@@ -93,7 +93,7 @@ class Channels:
     def is_alive(self, channel: Channel, now: float) -> bool:
         """Whether it may still receive. A retired one in use lives on: the peer may have chosen otherwise."""
         timings = self._context.timings
-        if now - channel.created >= timings.channel_age_max_s or now >= channel.retire_at:
+        if now >= self._ends_at(channel):
             return False
         if channel.retire_at != INFINITE:
             channel.retire_at = now + timings.retired_s
@@ -113,19 +113,24 @@ class Channels:
         """Drop what is too old."""
         timings = self._context.timings
         for channel in list(self.confirmed):
-            if now >= channel.retire_at or now - channel.created >= timings.channel_age_max_s:
+            if now >= self._ends_at(channel):
                 self._drop(channel)
         for channel in list(self.provisional):
-            if now - channel.created >= timings.provisional_s:
+            if now >= channel.created + timings.provisional_s:
                 self._drop_provisional(channel)
         if self.sending is None and self.confirmed:
             self.choose(now)
+
+    def _ends_at(self, channel: Channel) -> float:
+        """The very sum that `deadline` shows: `now - created >= age` may round otherwise, and a deadline in the past
+        that no tick removes would keep the pump spinning."""
+        return min(channel.retire_at, channel.created + self._context.timings.channel_age_max_s)
 
     @property
     def deadline(self) -> float:
         """When `expire` has something to do."""
         timings = self._context.timings
-        ages = [min(each.retire_at, each.created + timings.channel_age_max_s) for each in self.confirmed]
+        ages = [self._ends_at(each) for each in self.confirmed]
         ages += [each.created + timings.provisional_s for each in self.provisional]
         return min(ages, default=INFINITE)
 

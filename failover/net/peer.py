@@ -62,6 +62,7 @@ class Peer:
         self._pings: dict[int, tuple[float, Address]] = {}
         self._unanswered_since = INFINITE
         self._probe_at = INFINITE
+        self._probe_every_s = context.timings.probe_s
         self._keepalive_at = INFINITE
         self._path_ping_at = -INFINITE
         self._address_heard = -INFINITE
@@ -86,7 +87,7 @@ class Peer:
         channel, address = self.channels.sending, self.address
         if channel is None or address is None:
             return False
-        if now - channel.created >= self.context.timings.channel_age_max_s:
+        if now >= channel.created + self.context.timings.channel_age_max_s:
             self.channels.choose(now)
             channel = self.channels.sending
             if channel is None:
@@ -100,7 +101,7 @@ class Peer:
         """Something left: if nothing comes back, first ask, then shake hands anew."""
         if self._unanswered_since == INFINITE:
             self._unanswered_since = now
-            self._probe_at = now + self.context.timings.probe_s
+            self._probe_at = now + self._probe_every_s
             self.deadline = min(self.deadline, self._probe_at)
 
     def send_encoded(self, encoded: bytes, now: float) -> None:
@@ -158,6 +159,7 @@ class Peer:
         """The frames of a datagram that authenticated on `channel`."""
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
+        self._probe_every_s = self.context.timings.probe_s
         if not channel.confirmed:
             self.channels.confirm(channel)
             self.adopt(channel, source, now)
@@ -287,6 +289,7 @@ class Peer:
         self._unanswered_since = self._probe_at = INFINITE
         self.handshaking.cancel()
         self._keepalive_at = self._next_keepalive(now)
+        self._probe_every_s = self.context.timings.handshake_retry_s * 2  # the PING may be lost, and must not be
         # On this very channel, whichever sends otherwise: it tells the responder that the handshake is complete.
         self.ping(now, channel=channel)
         self._flush(now)
@@ -312,7 +315,7 @@ class Peer:
         if now >= self._handshake_due():
             self.handshaking.start(now)
         elif now >= self._probe_at:
-            self._probe_at = INFINITE
+            self._probe_at = INFINITE if self.handshaking.is_running else now + self._probe_every_s
             self.ping(now)
         if now >= self._keepalive_at and self.role is Role.MEMBER:
             self._keepalive_at = self._next_keepalive(now)

@@ -21,12 +21,13 @@ from typing import assert_never
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft import autopilot
+from failover.raft.applying import Applying
 from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
 from failover.raft.leadership import Leadership
 from failover.raft.lease import Promise
-from failover.raft.log import Log, entry_size
+from failover.raft.log import Log
 from failover.raft.measure import DecayingMax
 from failover.raft.messages import (
     AppendEntries,
@@ -43,6 +44,7 @@ from failover.raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from failover.raft.standing import Standing
 from failover.raft.timing import Timing
 from failover.raft.writing import Writing
 
@@ -85,46 +87,41 @@ class Core:
         """
         self.me = me
         self.timing = timing
-        self._dice = dice
         self.term = hard_state.term
         self.voted_for = hard_state.voted_for
         self.log = Log(snapshot, entries)
-        self.commit_index = self.applied_index = self.log.snapshot_index
+        self.commit_index = self.log.snapshot_index
+        self.applying = Applying(self.log, timing)
         self.writing = Writing(self.log.last_index)
         self.promise = Promise(hard_state.promise_ceiling_s, now)
         self.leader: MemberId | None = None
         self.leader_heard_at = -math.inf
         """When the present or last leader was heard last."""
-        self.election: Election | None = None
         self.leadership: Leadership | None = None
         self.following = Following(self)
-        self.quorum_is_lost = False
-        """Whether the last round of asking reached too few voters."""
-        self.reachable = 0
-        """How many voters answered in it, this member included."""
         self.lateness = DecayingMax(LATENESS_HALF_LIFE_S)
         """How late this member was called, compared with the deadlines that it gave."""
 
         self._tenure: Term | None = None
         self._host_unwinding = False
-        self._election_due = math.inf
-        self._last_until = -math.inf
+        self.standing = Standing(self, dice)
         self._now = now
         self._deadline = math.inf
 
         self._ceiling_written_s = hard_state.promise_ceiling_s
-        self._uncommitted_bytes = 0
         self._messages_now: list[tuple[MemberId, Message]] = []
         self._messages_after: list[tuple[MemberId, Message]] = []
         self._stop: StopReason | None = None
         self._install: SnapshotMeta | None = None
         self._send_snapshot: list[MemberId] = []
-        self._apply_handed_out = self.applied_index
-        self._applied_bytes = 0
-        self._snapshot_under_way = False
-        self._wait_for_election(now)
+        self.standing.wait(now)
 
     # --- what others may look at ---
+
+    @property
+    def election(self) -> Election | None:
+        """The candidacy under way, if there is one."""
+        return self.standing.election
 
     @property
     def role(self) -> Role:
@@ -156,13 +153,18 @@ class Core:
         return self._tenure is None and not self._host_unwinding
 
     @property
+    def applied_index(self) -> LogIndex:
+        """The last entry that the state machine has applied."""
+        return self.applying.applied_index
+
+    @property
     def durable_index(self) -> LogIndex:
         """The last entry that is on this member's disk."""
         return self.writing.durable_index
 
     # --- inputs ---
 
-    def receive(self, sender: MemberId, message: Message, now: float) -> None:
+    def receive(self, sender: MemberId, message: Message, now: float) -> None:  # noqa: PLR0912  # a case per kind
         """Take in a message from another member, authenticated and in its bounds; nothing else is believed."""
         self._wake(now)
         match message:
@@ -183,13 +185,13 @@ class Core:
             case VoteRequest():
                 answer_vote(self, sender, message, now)
             case PreVoteResponse():
-                self._count_answer(Stage.PRE_VOTE, sender, message, now)
+                self.standing.answered(Stage.PRE_VOTE, sender, message, now)
             case VoteResponse():
-                self._count_answer(Stage.VOTE, sender, message, now)
+                self.standing.answered(Stage.VOTE, sender, message, now)
             case InstallSnapshot():
                 self.following.install_snapshot(sender, message, now)
             case HandOver():
-                self._take_hand_over(sender, message, now)
+                self.standing.take_hand_over(sender, message, now)
             case _:
                 assert_never(message)
 
@@ -198,10 +200,8 @@ class Core:
         self._wake(now)
         if self.leadership is not None:
             self.leadership.tick(now)
-        elif self.election is not None:
-            self.election.tick(now)
-        elif now >= self._election_due:
-            self._stand(now)
+        else:
+            self.standing.tick(now)
 
     def propose(self, command: bytes, now: float) -> Entry | None:
         """Append a command of the running tenure.
@@ -213,7 +213,7 @@ class Core:
         self._wake(now)
         if self._tenure is None or self.leadership is None:
             return None
-        if self._uncommitted_bytes > self.timing.uncommitted_bytes:
+        if self.applying.uncommitted_bytes > self.timing.uncommitted_bytes:
             return None
         return self.leadership.propose(command)
 
@@ -242,11 +242,11 @@ class Core:
         self._wake(now)
         if self.leadership is not None:
             self._step_down(StopReason.CLOSED, now)
-            self._election_due = max(self._election_due, now + stand_again_after_s)
+            self.standing.back_off(now, stand_again_after_s)
 
     def stand_last(self, until: float) -> None:
         """Let every other voter stand before this member, until then (its server function failed)."""
-        self._last_until = until
+        self.standing.be_last(until)
 
     def read_index(self, now: float) -> LogIndex | None:
         """The index that a linearizable read must wait for, by the lease; None if this member cannot say.
@@ -265,16 +265,14 @@ class Core:
         self.writing.stored(number)
         if self.writing.hard_state_is_durable:
             self.promise.ceiling_s = self._ceiling_written_s
-            if self.election is not None and self.election.stage is Stage.VOTE:
-                self.election.count_own_vote(now)
+            self.standing.own_vote_is_durable(now)
         if self.leadership is not None:
             self.leadership.replication.advance_commit(now)
 
     def applied(self, index: LogIndex, now: float) -> None:
         """The state machine has applied everything up to `index`."""
         self._wake(now)
-        assert self.applied_index <= index <= self._apply_handed_out
-        self.applied_index = index
+        self.applying.applied(index)
 
     def host_stopped(self, now: float) -> None:
         """The server function has unwound completely."""
@@ -286,15 +284,8 @@ class Core:
     def snapshot_stored(self, meta: SnapshotMeta | None, now: float) -> None:
         """The snapshot that was asked for is durable (None: it failed, and is asked for again later)."""
         self._wake(now)
-        self._snapshot_under_way = False
-        if meta is None or meta.last_index <= self.log.snapshot_index:
-            return
-        assert meta.last_index <= self.applied_index
-        self.log.snapshot = meta
-        keep_from = LogIndex(meta.last_index - self.timing.kept_entries)
-        if keep_from > self.log.base_index:
-            self.log.compact_to(keep_from)
-            self.writing.compact_to(keep_from)
+        if (upto := self.applying.snapshot_stored(meta)) is not None:
+            self.writing.compact_to(upto)
 
     def snapshot_installed(self, now: float) -> None:
         """The snapshot of `install_snapshot` is stored and restored."""
@@ -305,8 +296,7 @@ class Core:
         self.log.restore(meta)
         self.writing.durable_index = max(min(self.durable_index, self.log.last_index), meta.last_index)
         self.commit_index = max(self.commit_index, meta.last_index)
-        self.applied_index = self._apply_handed_out = meta.last_index
-        self._applied_bytes = 0
+        self.applying.restored(meta.last_index)
         if self.leader is not None:
             self.send_after_store(self.leader, AppendResponse(self.term, True, meta.last_index))
 
@@ -326,8 +316,7 @@ class Core:
             self.leadership.replication.flush(now)
         become_host = self._begin_tenure_if_permitted(now)
         write = self.writing.next_write(HardState(self.term, self.voted_for, self._ceiling_written_s), now)
-        apply = self._next_to_apply()
-        take_snapshot = self._snapshot_is_due()
+        apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
         effects = Effects(
             stop_host=self._stop,
@@ -337,7 +326,7 @@ class Core:
             apply=apply,
             install_snapshot=self._install,
             send_snapshot=tuple(self._send_snapshot),
-            take_snapshot=take_snapshot,
+            take_snapshot=self.applying.snapshot_is_due(self.durable_index),
             become_host=become_host,
             deadline=self._deadline,
         )
@@ -347,32 +336,10 @@ class Core:
         self._send_snapshot.clear()
         return effects
 
-    def _next_to_apply(self) -> tuple[Entry, ...]:
-        if self._apply_handed_out >= self.commit_index or self.following.installing is not None:
-            return ()
-        entries = tuple(self.log.between(self._apply_handed_out, self.commit_index))
-        self._apply_handed_out = self.commit_index
-        size = sum(map(entry_size, entries))
-        self._applied_bytes += size
-        self._uncommitted_bytes = max(0, self._uncommitted_bytes - size)
-        return entries
-
-    def _snapshot_is_due(self) -> bool:
-        grown = self.applied_index - self.log.snapshot_index
-        is_due = grown >= self.timing.snapshot_entries or self._applied_bytes >= self.timing.snapshot_bytes
-        # What is snapshotted must be durable in the log first: a snapshot may not outrun its entries.
-        if not is_due or self._snapshot_under_way or self.durable_index < self.applied_index:
-            return False
-        self._snapshot_under_way = True
-        self._applied_bytes = 0
-        return True
-
     def _next_deadline(self) -> float:
         if self.leadership is not None:
             return min(self.leadership.deadline, self.leadership.lost_at(self._now))
-        if self.election is not None:
-            return self.election.deadline
-        return self._election_due
+        return self.standing.deadline
 
     def _wake(self, now: float) -> None:
         """Before anything else: a lease that has run out ends the tenure (design: on waking)."""
@@ -393,7 +360,7 @@ class Core:
             return None
         leadership.has_hosted = True
         self._tenure = self.term
-        self.quorum_is_lost = False
+        self.standing.quorum_is_lost = False
         return self.term
 
     def _end_tenure(self, reason: StopReason) -> None:
@@ -414,13 +381,13 @@ class Core:
         """Follow in `term`, which is this member's own or a higher one."""
         assert term >= self.term
         self._end_tenure(StopReason.HIGHER_TERM)
-        self.election = self.leadership = None
+        self.standing.election = self.leadership = None
         if term > self.term:
             self.term, self.voted_for = term, None
             self.writing.hard_state_changed()
             self.following.forget_early()
         self.leader = leader
-        self._wait_for_election(now)
+        self.standing.wait(now)
 
     def follow(self, leader: MemberId, term: Term, now: float) -> None:
         """Take in that `leader` leads `term`."""
@@ -428,7 +395,7 @@ class Core:
         if term > self.term or self.election is not None or self.leader != leader:
             self.become_follower(term, leader, now)
         self.leader_heard_at = now
-        self.quorum_is_lost = False
+        self.standing.quorum_is_lost = False
 
     def step_down(self, now: float) -> None:
         """Stop leading and let the others elect."""
@@ -438,13 +405,13 @@ class Core:
         assert self.leadership is not None
         self.leader_heard_at = now
         self._end_tenure(reason)
-        self.election = self.leadership = None
+        self.standing.election = self.leadership = None
         self.leader = None
-        self._back_off(now)
+        self.standing.back_off(now)
 
     def promised(self, now: float) -> None:
         """A promise was made: no candidacy before it ends."""
-        self._wait_for_election(now)
+        self.standing.wait(now)
 
     def vote_for(self, candidate: MemberId, now: float) -> None:
         """Give this term's vote to `candidate`."""
@@ -452,111 +419,31 @@ class Core:
         if self.voted_for is None:
             self.voted_for = candidate
             self.writing.hard_state_changed()
-        self.election = None
-        self._election_due = now + self.timing.promise_s + self._stagger_s()
+        self.standing.election = None
+        self.standing.wait_for_vote_given(now)
 
-    def _wait_for_election(self, now: float) -> None:
-        self._election_due = max(self.promise.until(), now) + self._stagger_s()
-
-    def _back_off(self, now: float) -> None:
-        self._election_due = (
-            max(self.promise.until(), now + self._dice() * self.timing.promise_s) + self._stagger_s()
-        )
-
-    def _stagger_s(self) -> float:
-        """Members of different rank stand at different times, so that one of them wins at once."""
-        membership = self.log.membership
-        if membership is None or self.me not in membership.all_voters:
-            return 0.0
-        before = sum(voter < self.me for voter in membership.all_voters if voter != self.leader)
-        if self._now < self._last_until:
-            before = 2 * len(membership.all_voters)
-        return before * self.timing.stagger_s
-
-    def _stand(self, now: float) -> None:
-        """The promise has ended: ask whether the others would vote for this member."""
-        membership = self.log.membership
-        if (
-            membership is None
-            or self.me not in membership.all_voters
-            or self.writing.hangs(now, self.timing.write_stall_s)
-        ):
-            self._election_due = now + self.timing.promise_s
-            if now - self.leader_heard_at > ALONE_S:
-                self.leader = None
-            return
-        if (barred := self.promise.until()) > now:
-            self._election_due = barred
-            return
-        self.leader = None
-        self.election = Election(self, Stage.PRE_VOTE, Term(self.term + 1), now)
-        if membership.has_quorum({self.me}):
-            self.round_won(now)
-        else:
-            self.election.tick(now)
-
-    def round_won(self, now: float) -> None:
-        """A quorum said yes to the present round."""
-        assert self.election is not None
-        if self.election.stage is Stage.PRE_VOTE:
-            self._campaign(now, None)
-        else:
-            self._lead(now)
-
-    def _campaign(self, now: float, handed_over: HandOver | None) -> None:
+    def vote_for_self(self, now: float) -> None:
+        """Begin a new term as its candidate."""
         self.leader = None
         self.term = Term(self.term + 1)
         self.voted_for = self.me
         self.writing.hard_state_changed()
         self.following.forget_early()
-        self.election = Election(self, Stage.VOTE, self.term, now, handed_over.release if handed_over else None)
-        self.election.tick(now)
 
-    def candidacy_failed(self, now: float) -> None:
-        """The round was lost or nobody decided it: wait a random while, so that duels end."""
-        assert self.election is not None
-        self.reachable = len(self.election.answered)
-        self.quorum_is_lost = not self.election.has_quorum_of_answers()
-        self.election = None
-        self._back_off(now)
-
-    def _lead(self, now: float) -> None:
-        self.election = None
+    def lead(self, now: float) -> None:
+        """A quorum voted for this member."""
+        self.standing.election = None
         self.leader = self.me
-        self._uncommitted_bytes = sum(map(entry_size, self.log.between(self.commit_index, self.log.last_index)))
+        self.applying.count_anew(self.commit_index)
         self.leadership = Leadership(self, now)
         self.leadership.append_noop()
         self.leadership.tick(now)
-
-    def _count_answer(
-        self, stage: Stage, sender: MemberId, message: PreVoteResponse | VoteResponse, now: float
-    ) -> None:
-        election = self.election
-        is_ours = election is not None and election.stage is stage and message.request_term == election.term
-        if message.term > self.term and not (is_ours and message.granted):
-            self.become_follower(message.term, None, now)
-        elif is_ours:
-            assert election is not None
-            election.answer(sender, message, now)
 
     def _is_current(self, term: Term, now: float) -> bool:
         """Whether an answer belongs to this term; a higher term ends this member's leading."""
         if term > self.term:
             self.become_follower(term, None, now)
         return term == self.term
-
-    def _take_hand_over(self, sender: MemberId, message: HandOver, now: float) -> None:
-        membership = self.log.membership
-        is_voter = membership is not None and self.me in membership.voters
-        if message.term != self.term or self.leadership is not None or self.election is not None or not is_voter:
-            return
-        if (
-            self.promise.until(message.release) > now
-            or sender != message.release.leader
-            or self.writing.hangs(now, self.timing.write_stall_s)
-        ):
-            return
-        self._campaign(now, message)
 
     # --- what roles use ---
 
@@ -580,7 +467,7 @@ class Core:
         """Put an entry into the log, to be stored with this round."""
         self.log.append(entry)
         self.writing.append(entry)
-        self._uncommitted_bytes += entry_size(entry)
+        self.applying.appended(entry)
 
     def truncate_from(self, index: LogIndex) -> None:
         """Drop entries that conflict with the leader's, stored or not."""
@@ -602,6 +489,10 @@ class Core:
             self._ceiling_written_s = ceiling
             self.writing.hard_state_changed()
 
+    def disk_hangs(self, now: float) -> bool:
+        """Whether the disk keeps this member from being of use as a leader."""
+        return self.writing.hangs(now, self.timing.write_stall_s)
+
     def _autopilot(self, now: float) -> None:
         """Promote learners that have caught up (the leader's role is given)."""
         assert self.leadership is not None
@@ -613,7 +504,3 @@ class Core:
         if voters is not None:
             learning = self.leadership.membership.members - voters
             self.leadership.change_voters(voters, learning, b"", now)
-
-
-ALONE_S = 1.0
-"""A member that never stands forgets a silent leader after this long."""

@@ -65,7 +65,7 @@ class Election:
     def tick(self, now: float) -> None:
         """Ask those who are due, or give the round up."""
         if now >= self._expires:
-            self._core.candidacy_failed(now)
+            self._core.standing.failed(now)
             return
         for voter, due in self._ask_at.items():
             if due <= now:
@@ -98,9 +98,9 @@ class Election:
 
     def _decide(self, now: float) -> None:
         if self._membership.has_quorum(self._granted):
-            self._core.round_won(now)
+            self._core.standing.won(now)
         elif not self._membership.can_reach_quorum(self._refused):
-            self._core.candidacy_failed(now)
+            self._core.standing.failed(now)
 
     def has_quorum_of_answers(self) -> bool:
         """Whether enough voters are reachable, whatever they answered."""

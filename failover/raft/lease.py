@@ -44,7 +44,7 @@ class Promise:
         return max(self._restart_until, max(running, default=-math.inf))
 
     def raised_ceiling(self, asked_s: float, max_s: float) -> float | None:
-        """The ceiling to make durable, by doubling, so that `asked_s` can be granted; None if it is high enough."""
+        """The ceiling to make durable, by doubling, so that `asked_s` can be granted; None if it is."""
         if asked_s <= self.ceiling_s or self.ceiling_s >= max_s:
             return None
         ceiling = self.ceiling_s

@@ -1,0 +1,83 @@
+"""From committed to applied to snapshotted: what is handed out for applying, and when the log is cut short.
+
+snapshot_index <= applied_index <= handed_out <= commit_index
+"""
+
+from __future__ import annotations
+
+from failover.ids import LogIndex
+from failover.raft.effects import SnapshotMeta
+from failover.raft.log import Log, entry_size
+from failover.raft.messages import Entry
+from failover.raft.timing import Timing
+
+
+class Applying:
+    """The path of committed entries to the state machine."""
+
+    def __init__(self, log: Log, timing: Timing) -> None:
+        self._log = log
+        self._timing = timing
+        self.applied_index = log.snapshot_index
+        """The machine has applied everything up to here."""
+        self._handed_out = log.snapshot_index
+        self._bytes_since_snapshot = 0
+        self._snapshot_under_way = False
+        self.uncommitted_bytes = 0
+        """What was appended and not handed out yet."""
+
+    def appended(self, entry: Entry) -> None:
+        """Count an entry of the tail that is not committed yet."""
+        self.uncommitted_bytes += entry_size(entry)
+
+    def count_anew(self, commit_index: LogIndex) -> None:
+        """A new leader counts what it found: followers drop entries too, and do not keep the sum exact."""
+        tail = self._log.between(commit_index, self._log.last_index)
+        self.uncommitted_bytes = sum(map(entry_size, tail))
+
+    def next_entries(self, commit_index: LogIndex) -> tuple[Entry, ...]:
+        """Hand out what is committed, once each."""
+        if self._handed_out >= commit_index:
+            return ()
+        entries = tuple(self._log.between(self._handed_out, commit_index))
+        self._handed_out = commit_index
+        size = sum(map(entry_size, entries))
+        self._bytes_since_snapshot += size
+        self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
+        return entries
+
+    def applied(self, index: LogIndex) -> None:
+        """The machine has applied everything up to `index`."""
+        assert self.applied_index <= index <= self._handed_out
+        self.applied_index = index
+
+    def snapshot_is_due(self, durable_index: LogIndex) -> bool:
+        """Whether a snapshot is to be taken now; it is under way then."""
+        grown = self.applied_index - self._log.snapshot_index
+        is_due = (
+            grown >= self._timing.snapshot_entries or self._bytes_since_snapshot >= self._timing.snapshot_bytes
+        )
+        # What is snapshotted must be durable in the log first: a snapshot may not outrun its entries.
+        if not is_due or self._snapshot_under_way or durable_index < self.applied_index or not grown:
+            return False
+        self._snapshot_under_way = True
+        self._bytes_since_snapshot = 0
+        return True
+
+    def snapshot_stored(self, meta: SnapshotMeta | None) -> LogIndex | None:
+        """A snapshot is durable (None: it failed); returns up to where the log may be compacted."""
+        self._snapshot_under_way = False
+        if meta is None or meta.last_index <= self._log.snapshot_index:
+            return None  # failed, or overtaken by one from the leader
+        assert meta.last_index <= self.applied_index
+        self._log.snapshot = meta
+        upto = LogIndex(meta.last_index - self._timing.kept_entries)
+        if upto <= self._log.base_index:
+            return None
+        self._log.compact_to(upto)
+        return upto
+
+    def restored(self, index: LogIndex) -> None:
+        """The machine was restored from a leader's snapshot."""
+        self.applied_index = self._handed_out = index
+        self._bytes_since_snapshot = 0

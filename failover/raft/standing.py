@@ -1,0 +1,148 @@
+"""When this member stands for leader, and what becomes of it.
+
+It stands when its own promise has ended, after those of better rank; a lost or undecided round is followed by a
+random wait, so that duels end. A hand-over makes it stand at once, without a pre-vote: the leader has said so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from failover.ids import Term
+from failover.raft.election import Election, Stage
+from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
+
+if TYPE_CHECKING:
+    from failover.ids import MemberId
+    from failover.raft.core import Core
+
+FORGET_LEADER_S = 1.0
+"""A member that never stands forgets a silent leader after this long."""
+
+
+class Standing:
+    """The candidate's side of the core: waits, stands, wins or loses."""
+
+    def __init__(self, core: Core, dice: Callable[[], float]) -> None:
+        self._core = core
+        self._dice = dice
+        self.election: Election | None = None
+        """The round under way, None in the other roles."""
+        self._due = math.inf
+        self._last_until = -math.inf
+        self.quorum_is_lost = False
+        """Whether the last round of asking reached too few voters."""
+        self.reachable = 0
+        """How many voters answered in it, this member included."""
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` has something to do."""
+        return self.election.deadline if self.election is not None else self._due
+
+    def tick(self, now: float) -> None:
+        """Go on asking, or stand if it is time."""
+        if self.election is not None:
+            self.election.tick(now)
+        elif now >= self._due:
+            self._stand(now)
+
+    def wait(self, now: float) -> None:
+        """Stand when the promise has ended, in the order of rank."""
+        self._due = max(self._core.promise.until(), now) + self._stagger_s(now)
+
+    def wait_for_vote_given(self, now: float) -> None:
+        """Another candidate got this member's vote: give it time to win."""
+        self._due = now + self._core.timing.promise_s + self._stagger_s(now)
+
+    def back_off(self, now: float, at_least_s: float = 0.0) -> None:
+        """Stand again after a random wait."""
+        waited = now + self._dice() * self._core.timing.promise_s
+        self._due = max(self._core.promise.until(), waited, now + at_least_s) + self._stagger_s(now)
+
+    def be_last(self, until: float) -> None:
+        """Let every other voter stand first, until then."""
+        self._last_until = until
+
+    def failed(self, now: float) -> None:
+        """The round was lost, or nobody decided it."""
+        assert self.election is not None
+        self.reachable = len(self.election.answered)
+        self.quorum_is_lost = not self.election.has_quorum_of_answers()
+        self.election = None
+        self.back_off(now)
+
+    def won(self, now: float) -> None:
+        """A quorum said yes to the present round."""
+        assert self.election is not None
+        if self.election.stage is Stage.PRE_VOTE:
+            self._campaign(now, None)
+        else:
+            self._core.lead(now)
+
+    def answered(
+        self, stage: Stage, sender: MemberId, message: PreVoteResponse | VoteResponse, now: float
+    ) -> None:
+        """Count an answer if it is one to the present round; a higher term always counts."""
+        election = self.election
+        is_ours = election is not None and election.stage is stage and message.request_term == election.term
+        if message.term > self._core.term and not (is_ours and message.granted):
+            self._core.become_follower(message.term, None, now)
+        elif is_ours:
+            assert election is not None
+            election.answer(sender, message, now)
+
+    def own_vote_is_durable(self, now: float) -> None:
+        """Count it, in the round that it was given in."""
+        if self.election is not None and self.election.stage is Stage.VOTE:
+            self.election.count_own_vote(now)
+
+    def take_hand_over(self, sender: MemberId, message: HandOver, now: float) -> None:
+        """The leader asks this member to stand at once; its release voids the promises made to it."""
+        core = self._core
+        membership = core.log.membership
+        is_voter = membership is not None and core.me in membership.voters
+        is_current = message.term == core.term and sender == message.release.leader
+        if not is_voter or not is_current or core.leadership is not None or self.election is not None:
+            return
+        if core.promise.until(message.release) > now or core.disk_hangs(now):
+            return  # it will be asked again
+        self._campaign(now, message)
+
+    def _stand(self, now: float) -> None:
+        core = self._core
+        membership = core.log.membership
+        if membership is None or core.me not in membership.all_voters or core.disk_hangs(now):
+            self._due = now + core.timing.promise_s
+            if now - core.leader_heard_at > FORGET_LEADER_S:
+                core.leader = None
+            return
+        if (barred := core.promise.until()) > now:
+            self._due = barred
+            return
+        core.leader = None
+        self.election = Election(core, Stage.PRE_VOTE, Term(core.term + 1), now)
+        if membership.has_quorum({core.me}):
+            self.won(now)
+        else:
+            self.election.tick(now)
+
+    def _campaign(self, now: float, handed_over: HandOver | None) -> None:
+        core = self._core
+        core.vote_for_self(now)
+        release = handed_over.release if handed_over else None
+        self.election = Election(core, Stage.VOTE, core.term, now, release)
+        self.election.tick(now)
+
+    def _stagger_s(self, now: float) -> float:
+        """Members of different rank stand at different times, so that one of them wins at once."""
+        core = self._core
+        membership = core.log.membership
+        if membership is None or core.me not in membership.all_voters:
+            return 0.0
+        if now < self._last_until:
+            return 2 * len(membership.all_voters) * core.timing.stagger_s
+        before = sum(voter < core.me for voter in membership.all_voters if voter != core.leader)
+        return before * core.timing.stagger_s
