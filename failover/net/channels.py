@@ -58,8 +58,8 @@ class Channels:
             for each in list(self.confirmed):
                 self._drop(each)
         if not channel.initiated:
-            # Only what this very handshake superseded. Had both sides begun at once, dropping the peer's provisional
-            # channel as our own completes would leave each side sending where the other no longer listens.
+            # Only what this very handshake superseded. Where both sides begin at once, dropping the peer's
+            # provisional channel as our own completes would leave each sending where the other does not listen.
             for each in [each for each in self.provisional if each.created <= channel.created]:
                 self._drop_provisional(each)
         while len(self.confirmed) >= CHANNELS_MAX:
@@ -122,8 +122,8 @@ class Channels:
             self.choose(now)
 
     def _ends_at(self, channel: Channel) -> float:
-        """The very sum that `deadline` shows: `now - created >= age` may round otherwise, and a deadline in the past
-        that no tick removes would keep the pump spinning."""
+        """The very sum that `deadline` shows: `now - created >= age` may round otherwise, and a deadline in the
+        past that no tick removes would keep the pump spinning."""
         return min(channel.retire_at, channel.created + self._context.timings.channel_age_max_s)
 
     @property

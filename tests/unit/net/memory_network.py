@@ -87,7 +87,11 @@ class Network:
     def run(self, seconds: float) -> None:
         """Until so much virtual time has passed."""
         end = self.now + seconds
+        steps, at_before = 0, self.now
         while True:
+            steps = steps + 1 if self.now == at_before else 0
+            at_before = self.now
+            assert steps < 20_000, "a deadline in the past that no tick removes"
             arrival = self._queue[0][0] if self._queue else float("inf")
             due = min((player.peers.deadline for player in self.players.values()), default=float("inf"))
             at = max(self.now, min(arrival, due))
