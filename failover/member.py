@@ -19,7 +19,7 @@ import trio
 from failover.clock import Clock, system_clock
 from failover.directory import Directory
 from failover.driver import Driver
-from failover.errors import Closed, FailoverError, NotHost, UsageError
+from failover.errors import Closed, FailoverError, NotHost, Unreachable, UsageError
 from failover.events import Event, Stopped
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
@@ -45,6 +45,8 @@ log = logging.getLogger("failover")
 
 CLOSE_S = 1.5
 """Leaving the block waits at most this long for somebody to take over."""
+FIRST_STATE_S = 30.0
+"""A newcomer gives up waiting for the cluster's state after this long."""
 INVITE_ID_SIZE, INVITE_SECRET_SIZE = 16, 32
 
 
@@ -321,6 +323,16 @@ class Member:
         self._driver.tick_if_due()
         self._driver.round()
 
+    async def state_has_come(self) -> None:
+        """A newcomer waits for the log, up to the entry that admitted it."""
+        with trio.move_on_after(FIRST_STATE_S):
+            while self._replica.directory is None or self.id not in self._replica.directory.members:
+                await self._life.turned.wait()
+            return
+        raise Unreachable(
+            f"admitted, but the state did not come within {FIRST_STATE_S:g} s; open the same storage again to go on"
+        )
+
     async def close(self) -> None:
         """Hand over if this member leads, wait a moment for that, then stop. Not to be cancelled."""
         with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
@@ -484,6 +496,8 @@ async def open_member(
                 )
                 events.also_wake(member.heard)
                 async with _living(member, nursery):
+                    if opened.has_joined:
+                        await member.state_has_come()
                     yield member
         finally:
             store.close()

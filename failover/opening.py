@@ -42,6 +42,8 @@ class Opened:
     """What this member says of itself."""
     incarnation: int
     """The number of this run; larger than those of all earlier runs of this storage."""
+    has_joined: bool
+    """Whether this run joined the cluster: its state has yet to come."""
 
 
 def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
@@ -86,6 +88,7 @@ async def open_identity(
     known = _read_note(note) if note is not None else None
     incarnations = storage.begin_incarnation(int(time.time() * 1_000))
     peers = _open_peers(incarnations, identity, info, known, parsed, transport)
+    has_joined = known is None
     if known is None:
         assert parsed is not None
         known = await ask_to_join(peers, transport, parsed, info, clock)
@@ -93,7 +96,7 @@ async def open_identity(
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         peers.set_secrets((Secrets(known.secret_epoch, known.psk, known.gate),))
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
-    return Opened(identity, known, peers, info, incarnations[1])
+    return Opened(identity, known, peers, info, incarnations[1], has_joined)
 
 
 def _found(storage: Storage, identity: Identity, info: MemberInfo, promise_ceiling_s: float) -> None:
