@@ -1,23 +1,28 @@
 """Hexhold, a hex dice war for 2 to 8 players that goes on when its host leaves.
 
-The rooms, from the purest to the one that meets the world:
+The rooms, from the purest to those that meet the world:
 
     luck          dice that nobody can reroll: draws with keys, nonces, the seal
     land          the map: territories grown on a hex grid
     rules         position, moves, outcome, text notation
     bots          three players made of arithmetic
     balance       many games between bots: is every seat worth the same?
+
     coding        frozen dataclasses to bytes and back, strictly
     commands      what can be asked of the table, and what it answers
     table         the lobby and the game as one immutable value
     turns         what commands do while a game runs; the turn clock
     lobby         what commands do around it: seats, options, nonces, chat
     machine       the state machine that failover replicates
+
     host_function what only the host does: the clock, the bots, the watch for absent players
     player        a player without a window
-    terminal      the board as text
-    showcase      several players on this machine, their host killed, the figures printed
+    session       a process at the table: opens a member, leaves in good order
+    palette, terminal, console   colours and glyphs; the board as text; moves typed as lines
+
+    records, evidence            what players write down, and what it proves
+    players, stage, showcase     several players on this machine, their host killed, the figures printed
     cli           the command line
 
-`luck` to `table` know nothing of failover; nothing but the coming window knows pyglet.
+Down to `machine` nothing knows how failover works; nothing but the coming window will know pyglet.
 """

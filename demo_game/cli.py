@@ -216,6 +216,8 @@ def showcase_command(json_file: Path | None, **options: Any) -> None:
     if json_file is not None and str(json_file) != "-":
         json_file.write_text(text + "\n", encoding="utf-8")
     click.echo(text)
+    if figures.folder is not None:
+        click.echo(f"The players' folders are in {figures.folder}", err=True)
     if figures.complaints:
         raise click.ClickException("; ".join(figures.complaints))
 

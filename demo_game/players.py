@@ -17,6 +17,7 @@ from demo_game.commands import decode_order_untrusted
 from demo_game.evidence import Record, applied
 from demo_game.machine import carry_out, digest_of
 from demo_game.table import Phase, Table
+from demo_game.terminal import Machine
 
 NAMES = ("Ada", "Björn", "Chloé", "Dmitri", "Eve", "Farid", "Grace", "Hana")
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class Cast:
     """The last entry replayed."""
     time_ms: int = 0
     _term: int = 0
-    _digests: dict[int, str] = field(default_factory=dict)
+    _digests: dict[int, dict[str, str]] = field(default_factory=dict)
+    """For each entry that players took a digest at: whose digest is what."""
     _processes: dict[str, _Process] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     """A member's id to its player's name."""
@@ -151,7 +153,7 @@ class Cast:
         elif record["kind"] == "applied":
             process.applied_index = record["index"]
             if record["digest"]:
-                self._digests[record["index"]] = record["digest"]
+                self._digests.setdefault(record["index"], {})[process.name] = record["digest"]
             self._replay(record)
 
     def _replay(self, record: Record) -> None:
@@ -176,7 +178,7 @@ class Cast:
             table, _ = carry_out(table, order, sender, int(entry.at * 1_000))
             if index in self._digests:
                 compared += 1
-                if digest_of(table).hex() != self._digests[index]:
+                if {digest_of(table).hex()} != set(self._digests[index].values()):
                     return False
         return compared > 0
 
@@ -184,6 +186,22 @@ class Cast:
         """Return the living player that hosts, and its term; None while nobody does."""
         name = self._names.get(self.table.host.hex())
         return (name, self._term) if name and not self._processes[name].killed else None
+
+    def machines(self) -> tuple[Machine, ...]:
+        """Return the processes as rows of the network panel."""
+        hosting = self.host()
+        roles = [(p.name, "gone" if p.killed else "player") for p in self._processes.values()]
+        return tuple(Machine(n, "host" if hosting and hosting[0] == n else role) for n, role in roles)
+
+    def digest(self) -> str:
+        """Return the newest digest that all living players took, and how many of them agree on it."""
+        living = [p.name for p in self._processes.values() if not p.killed]
+        for index in sorted(self._digests)[-20:][::-1]:
+            taken = [self._digests[index].get(name) for name in living]
+            if None not in taken and taken:
+                first = str(taken[0])
+                return f"{first[:8]} on {taken.count(first)} of {len(living)}"
+        return ""
 
     def playing(self) -> bool | None:
         """Tell whether a game runs."""

@@ -55,6 +55,8 @@ class Figures:
     verdict: evidence.Verdict | None = None
     replayed: bool = False
     """Whether this process, which replayed all orders, came to the players' digests."""
+    folder: Path | None = None
+    """Where the players' folders are, if they were kept: by wish, or because something went wrong."""
     complaints: list[str] = field(default_factory=list)
     """Everything that is not as it must be; empty if all is well."""
 
@@ -70,7 +72,8 @@ class Figures:
                 "lost": verdict.lost if verdict else None,
                 "doubled": verdict.doubled if verdict else None,
                 "digests_agree": verdict is not None and verdict.digests_agree and self.replayed,
-            }
+            },
+            ensure_ascii=False,
         )
 
 
@@ -97,7 +100,7 @@ def run(show: Show) -> Figures:
     if len(figures.kills) < show.kills:
         figures.complaints.append(f"only {len(figures.kills)} of {show.kills} kills were survived")
     if show.keep or figures.complaints:
-        figures.complaints += [f"the players' folders are in {folder}"] if figures.complaints else []
+        figures.folder = folder
     else:
         shutil.rmtree(folder, ignore_errors=True)
     return figures
@@ -118,21 +121,25 @@ def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
 def _kill(cast: Cast, stage: Stage) -> Kill:
     """Kill the host's process, wait for the next host's first answer, and bring the killed player back."""
     killed, term = cast.wait_for(cast.host, _MOVED_S_MAX, "nobody hosts", stage.show)
-    at = cast.kill(killed)
+    at, read = cast.kill(killed), {name: len(records) for name, records in cast.records.items()}
     stage.tell(f"{killed} hosted, and was killed.")
+
+    def gap_ms() -> float | None:
+        # Only what was written since: to read it all again and again would cost the players their processor.
+        news = {name: records[read[name] :] for name, records in cast.records.items()}
+        return evidence.gap_ms(news, killed, at, term)
+
     words = f"nobody took over from {killed}"
-    gap_ms = cast.wait_for(
-        lambda: evidence.gap_ms(cast.records, killed, at, term), _MOVED_S_MAX, words, stage.show
-    )
+    gap = cast.wait_for(gap_ms, _MOVED_S_MAX, words, stage.show)
     target, _ = cast.wait_for(cast.host, _MOVED_S_MAX, words, stage.show)
-    stage.banner = f"{killed} left. {target} hosts now: {gap_ms:.0f} ms. Same dice."
+    stage.banner = f"{killed} left. {target} hosts now: {gap:.0f} ms. Same dice."
     stage.tell(stage.banner)
     since = cast.index
     cast.spawn(killed)
     caught_up = f"{killed} did not come back"
     cast.wait_for(lambda: cast.applied_index(killed) >= since or None, _BACK_S_MAX, caught_up, stage.show)
     stage.tell(f"{killed} is back, from its own storage.")
-    return Kill(killed, target, gap_ms)
+    return Kill(killed, target, gap)
 
 
 def _judge(cast: Cast, figures: Figures) -> None:

@@ -64,5 +64,12 @@ class Stage:
         if self._live is None:
             return
         cast, (width, height) = self._cast, self._console.size
-        scene = Scene(cast.table, cast.time_ms, banner=self.banner, story=tuple(line[9:] for line in self._story))
+        scene = Scene(
+            cast.table,
+            cast.time_ms,
+            machines=cast.machines(),
+            banner=self.banner,
+            digest=cast.digest(),
+            story=tuple(line[9:] for line in self._story),
+        )
         self._live.update(picture(scene, width, height), refresh=True)

@@ -32,7 +32,7 @@ class Machine:
 
     name: str
     role: str
-    """`host`, `voter`, `warm` or `gone`."""
+    """`host`, `voter`, `warm`, `gone`, or `player` where nothing more is known."""
     rtt_ms: float | None = None
 
 
