@@ -25,11 +25,9 @@ from failover.ids import Epoch, MemberId
 from failover.machine import StateMachine
 from failover.member import Member, open_member
 from failover.status import Status
+from failover.writer import SWITCH_INTERVAL_S
 
 _T = TypeVar("_T")
-
-SWITCH_INTERVAL_S = 0.0005
-"""Beside a busy Python thread the pump is then at most 5 ms late; with Python's default of 5 ms it was 31."""
 
 
 class MemberThread:

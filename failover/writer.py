@@ -7,6 +7,7 @@ in memory needs no thread and is written at once.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from failover.storage.memory import MemoryStorage
 
 RETRY_S = 0.25
 """After the disk refused (full), the same write is tried again so often."""
+
+SWITCH_INTERVAL_S = 0.0005
+"""With Python's default of 5 ms a busy thread may keep the pump waiting for as long as half a heartbeat."""
 
 Job = Callable[[], object]
 Done = Callable[[object], None]
@@ -81,6 +85,8 @@ class ThreadWriter:
         self._queue: queue.SimpleQueue[Write | tuple[Job, Done] | None] = queue.SimpleQueue()
         self._token = trio.lowlevel.current_trio_token()
         self._closing = threading.Event()
+        if sys.getswitchinterval() > SWITCH_INTERVAL_S:
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread = threading.Thread(target=self._work, name="failover storage", daemon=True)
         self._thread.start()
 

@@ -65,6 +65,8 @@ class Lease:
         self._first_due = now + timing.promise_s
         """A leader that has no lease by then steps down."""
         self._held = False
+        self._known: tuple[Membership, float] | None = None
+        """The last result of `until`: it is asked for at every input, and changes with an answer only."""
 
     def begin_round(self, now: float) -> int:
         """Note that heartbeats of a new round leave now; returns its number."""
@@ -82,6 +84,7 @@ class Lease:
         if sent is not None and granted_s > 0:
             until = sent + LEASE_FRACTION * granted_s
             self._backed_until[member] = max(self._backed_until.get(member, -math.inf), until)
+            self._known = None
         return sent
 
     def until(self, membership: Membership) -> float:
@@ -90,7 +93,9 @@ class Lease:
         The leader counts itself without limit: it helps nobody while it leads, and whatever ends its leading
         ends its tenure in the same step.
         """
-        return membership.agreed(self._backing)
+        if self._known is None or self._known[0] is not membership:
+            self._known = (membership, membership.agreed(self._backing))
+        return self._known[1]
 
     def usable_until(self, membership: Membership) -> float:
         """When the host must have stopped: a margin before the lease ends."""
