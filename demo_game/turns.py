@@ -28,6 +28,7 @@ from demo_game.table import (
 
 REFUND_TO_MS = 10_000
 REFUNDS_MAX = 3
+MEMBER_SIZE_MAX = 32
 
 
 def move(table: Table, command: Attack | EndTurn, place: int | None, now_ms: int) -> tuple[Table, Battle | None]:
@@ -178,6 +179,8 @@ def back(table: Table, command: Back, sender: bytes | None) -> Table:
 def host_changed(table: Table, command: HostChanged, now_ms: int) -> Table:
     """Begin a tenure: a new epoch of the clock, and time back for the player on turn."""
     old, new = table.host, command.member
+    if len(new) > MEMBER_SIZE_MAX:
+        raise Refusal("that is no member")  # the state stays small, whatever a host says
     clock = replace(table.clock, epoch=table.clock.epoch + 1, mark_ms=now_ms, moved_ms=now_ms)
     limit_ms = table.limit_ms
     if table.phase is Phase.REVEAL:

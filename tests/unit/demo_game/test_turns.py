@@ -112,6 +112,10 @@ def test_a_new_host_leaves_at_least_ten_seconds_three_times_a_turn(room: Any) ->
     assert room.table.clock.refunds == 0  # a new turn
 
 
+def test_a_host_of_any_length_is_none(room: Any) -> None:
+    assert "no member" in room.refused(HostChanged(bytes(33)))
+
+
 def test_a_timeout_of_the_old_host_does_nothing(room: Any) -> None:
     room.deal(2, turn=20)
     old = time_out(room)
