@@ -25,6 +25,8 @@ from failover.writer import Writer
 
 _T = TypeVar("_T")
 
+PASSES_MAX = 4
+"""What a round decides may lead to more to decide; after so many passes the others get a turn first."""
 DRAIN_MAX = 64
 """Datagrams taken in one round: a flood must not keep deadlines waiting."""
 CORE_KIND_MAX = 63
@@ -143,7 +145,7 @@ class Driver:
         try:
             now = self.clock()
             self._take_in(now)
-            while True:
+            for _ in range(PASSES_MAX):
                 self._is_dirty = False
                 effects = self.core.take_effects(now)
                 self._carry_out(effects, now)

@@ -244,6 +244,7 @@ class Member:
         expires_at = int(time.time() + expires_s) if expires_s else 0
         invite = OpenInvite(os.urandom(INVITE_ID_SIZE), os.urandom(INVITE_SECRET_SIZE), uses, expires_at)
         await self._life.act(invite)
+        await self._life.read_barrier()  # a member that was just resumed does not know the others yet
         return self._ticket(invite).text()
 
     async def hand_over(self, to: MemberId | None = None) -> None:

@@ -12,6 +12,10 @@ from failover.raft.messages import Entry
 from failover.raft.timing import Timing
 
 
+ENTRIES_AT_ONCE = 256
+"""Applying may not keep the pump from heartbeats: at 10 us an entry this takes a few milliseconds."""
+
+
 class Applying:
     """The path of committed entries to the state machine."""
 
@@ -36,15 +40,20 @@ class Applying:
         self.uncommitted_bytes = sum(map(entry_size, tail))
 
     def next_entries(self, commit_index: LogIndex) -> tuple[Entry, ...]:
-        """Hand out what is committed, once each."""
+        """Hand out what is committed, once each, a bounded number at a time."""
         if self._handed_out >= commit_index:
             return ()
-        entries = tuple(self._log.between(self._handed_out, commit_index))
-        self._handed_out = commit_index
+        upto = min(commit_index, LogIndex(self._handed_out + ENTRIES_AT_ONCE))
+        entries = tuple(self._log.between(self._handed_out, upto))
+        self._handed_out = upto
         size = sum(map(entry_size, entries))
         self._bytes_since_snapshot += size
         self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
         return entries
+
+    def has_more(self, commit_index: LogIndex) -> bool:
+        """Whether something committed was not handed out yet."""
+        return self._handed_out < commit_index
 
     def applied(self, index: LogIndex) -> None:
         """The machine has applied everything up to `index`."""

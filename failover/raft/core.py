@@ -337,6 +337,8 @@ class Core:
         return effects
 
     def _next_deadline(self) -> float:
+        if self.applying.has_more(self.commit_index) and not self.following.installing:
+            return self._now
         if self.leadership is not None:
             return min(self.leadership.deadline, self.leadership.lost_at(self._now))
         return self.standing.deadline
