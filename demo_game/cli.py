@@ -209,8 +209,10 @@ def _ticket(text: str | None) -> str | None:
 )
 @click.option("--keep", is_flag=True, help="Keep the players' data folders, and say where they are.")
 @click.option("--plain", is_flag=True, help="Print lines, even to a terminal.")
-def showcase_command(json_file: Path | None, **options: Any) -> None:
+@click.option("--headless", is_flag=True, help="Show it as text, also where there is a screen.")
+def showcase_command(json_file: Path | None, headless: bool, **options: Any) -> None:
     """Let several players play on this machine, kill the host every so often, and print what it cost."""
+    del headless  # text is all there is yet; who says it now will not be surprised by a window later
     figures = showcase.run(showcase.Show(**options))
     text = figures.json()
     if json_file is not None and str(json_file) != "-":
