@@ -1,0 +1,107 @@
+"""What a cluster costs: processor, traffic and memory, and what a newcomer costs the others."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.benchmarks.bench import ENTRY_SIZE, Bench
+from tests.benchmarks.cluster import Cluster
+from tests.benchmarks.measures import percentile
+from tests.benchmarks.report import Row, at_least, at_most
+
+PACE_PER_S = 60
+FIRST_COMMITS = 10_000
+WINDOW = 2_000
+BALLAST_COMMANDS, BALLAST_SIZE = 256, 65_536
+MIB = 1 << 20
+
+
+def idle(bench: Bench) -> list[Row]:
+    """Five members with nothing to do. CPU from getrusage, UDP payload counted in each member's `send`."""
+    bench.say(f"five idle members for {bench.sizes.idle_s:g} s")
+    with Cluster(5, None, counting=True) as cluster:
+        time.sleep(1.0)
+        host = cluster.host
+        before = {member: member.ask("usage") for member in cluster.members}
+        time.sleep(bench.sizes.idle_s)
+        after = {member: member.ask("usage") for member in cluster.members}
+    rates = [_rate(before[member], after[member], "sent") for member in before]
+    others = [_cpu(before[member], after[member]) for member in before if member is not host]
+    return [
+        Row(name="idle, 5 members: CPU of the host", value=_cpu(before[host], after[host]), unit="%", goal="<= 2"),
+        Row(name="idle, 5 members: CPU of the others, mean", value=sum(others) / len(others), unit="%"),
+        Row(
+            name="idle, 5 members: UDP payload sent, mean",
+            value=sum(rates) / len(rates) / 1_000,
+            unit="kB/s",
+            goal="<= 4",
+        ),
+    ]
+
+
+def ten(bench: Bench) -> list[Row]:
+    """Ten members, sixty commits a second."""
+    bench.say("ten members, 60 commits a second")
+    with Cluster(10, None) as cluster:
+        host, count = cluster.host, int(bench.sizes.paced_s * PACE_PER_S)
+        before = host.ask("usage")
+        took = host.ask("commit_latency", count=count, size=ENTRY_SIZE, every_s=1 / PACE_PER_S)["took"]
+        after = host.ask("usage")
+    name = "10 members, 60 commits a second"
+    return [
+        Row(name=f"{name}: commit, p50", value=percentile(took, 0.5) * 1e3, unit="ms"),
+        Row(name=f"{name}: commit, p99", value=percentile(took, 0.99) * 1e3, unit="ms", goal=at_most(16.7)),
+        Row(name=f"{name}: CPU of the host", value=_cpu(before, after), unit="%", goal=at_most(10)),
+    ]
+
+
+def memory(bench: Bench) -> list[Row]:
+    """Resident memory of the host after few and after many commits, with SQLite."""
+    grown = bench.sizes.grown_commits
+    bench.say(f"memory after {grown:,} commits")
+    with bench.storages("SQLite") as folder, Cluster(3, folder) as cluster:
+        host = cluster.host
+        host.ask("throughput", count=FIRST_COMMITS, size=ENTRY_SIZE, window=WINDOW)
+        first = host.ask("usage")["memory"]
+        follower = cluster.others[0]
+        first_follower = follower.ask("usage")["memory"]
+        host.ask("throughput", 300, count=grown - FIRST_COMMITS, size=ENTRY_SIZE, window=WINDOW)
+        last, last_follower = host.ask("usage")["memory"], follower.ask("usage")["memory"]
+    return [
+        Row(name=f"memory of the host after {FIRST_COMMITS:,} commits", value=first / MIB, unit="MiB"),
+        Row(name=f"memory of the host after {grown:,} commits", value=last / MIB, unit="MiB"),
+        Row(name=f"memory of a follower after {FIRST_COMMITS:,} commits", value=first_follower / MIB, unit="MiB"),
+        Row(name=f"memory of a follower after {grown:,} commits", value=last_follower / MIB, unit="MiB"),
+    ]
+
+
+def newcomer(bench: Bench) -> list[Row]:
+    """Somebody joins a state of 16 MiB while sixty commits a second go on."""
+    bench.say("a newcomer takes a snapshot of 16 MiB")
+    size = BALLAST_COMMANDS * BALLAST_SIZE
+    with bench.storages("SQLite") as folder, Cluster(3, folder) as cluster:
+        host = cluster.host
+        host.ask("ballast", count=BALLAST_COMMANDS, size=BALLAST_SIZE)
+        cluster.wait_for(lambda: host.ask("status")["snapshot"] > 0, "no snapshot was taken")
+        number = host.send("commit_latency", count=int(8 * PACE_PER_S), size=ENTRY_SIZE, every_s=1 / PACE_PER_S)
+        time.sleep(1.0)
+        new = cluster.join()
+        cluster.wait_for(lambda: new.ask("status")["keys"] >= BALLAST_COMMANDS, "the state did not come")
+        seconds = cluster.opened_s[new]
+        took = host.wait(number, 60)["took"]
+    name = "newcomer with 16 MiB of state"
+    return [
+        Row(name=f"{name}: from its first datagram to its state", value=seconds, unit="s"),
+        Row(name=f"{name}: rate, joining included", value=size / seconds / 1e6, unit="MB/s", goal=at_least(20)),
+        Row(name=f"{name}: longest commit meanwhile", value=max(took) * 1e3, unit="ms", goal=at_most(50)),
+    ]
+
+
+def _rate(before: dict[str, Any], after: dict[str, Any], what: str) -> float:
+    return float((after[what] - before[what]) / (after["moment"] - before["moment"]))
+
+
+def _cpu(before: dict[str, Any], after: dict[str, Any]) -> float:
+    """In percent of one core."""
+    return _rate(before, after, "cpu_s") * 100
