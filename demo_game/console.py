@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections import deque
 from collections.abc import Callable
 
 import trio
@@ -40,6 +41,10 @@ from demo_game.player import Player
 from demo_game.session import INVITE_USES, Opening, at_table, table_of, until_told, wish
 from demo_game.table import Phase, Table
 from demo_game.terminal import Scene, picture
+
+LINES_KEPT = 2
+TICK_S = 0.1
+"""How often the table is looked at."""
 
 HELP = __doc__.split("\n\n", 1)[1]
 _OPTIONS = {"players": Option.PLAYERS, "turn": Option.TURN, "rounds": Option.ROUNDS}
@@ -92,7 +97,9 @@ async def play_in_terminal(opening: Opening, wishes: tuple[Command, ...], *, sol
             await member.read_barrier()  # who comes back looks at the present table, not at an empty one
             seat = _Seat(member, Player(member.id, opening.name), Console(highlight=False))
             if opening.found and not solo:
-                seat.say(f"Your friends join with:  demo-game join {await member.invite(uses=INVITE_USES)}")
+                ticket = await member.invite(uses=INVITE_USES)
+                seat.invitation = f"Your friends join with:  demo-game join {ticket}"
+                seat.say(seat.invitation)
             if opening.found:
                 nursery.start_soon(wish, member, wishes, opening.journal)
             nursery.start_soon(seat.attend, solo)
@@ -103,15 +110,28 @@ async def play_in_terminal(opening: Opening, wishes: tuple[Command, ...], *, sol
     await until_told(work)
 
 
+def _looks(table: Table) -> object:
+    """Return what a new picture is worth drawing for; the clock alone is not."""
+    return table.turn, table.step, table.seats, table.host, table.lines
+
+
 class _Seat:
     """One person at a terminal."""
 
     def __init__(self, member: failover.Member, player: Player, console: Console) -> None:
         self.member, self.player, self.console = member, player, console
         self.banner = ""
+        self.invitation = ""
+        """Shown under the lobby for as long as there is one."""
+        self._said: deque[str] = deque(maxlen=LINES_KEPT)
 
     def say(self, text: str) -> None:
-        """Show a line."""
+        """Show a line, and show it again under the next picture."""
+        if text != self.invitation:
+            self._said.append(text)
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
     async def ask(self, command: Command) -> bool:
@@ -140,17 +160,24 @@ class _Seat:
                 if not table.seats[place].nonce_hash:
                     await self.ask(command_of("ready", table, self.player))
                 await self.ask(Start())
-            elif shown is None or (table.turn, table.step, table.seats) != (shown.turn, shown.step, shown.seats):
+            elif shown is None or _looks(table) != _looks(shown) or self.banner:
                 shown = table
                 self.show(table)
-            await trio.sleep(0.3)
+            await trio.sleep(TICK_S)
 
     def show(self, table: Table) -> None:
-        """Print the board."""
+        """Print the board in place of the last one, and under it what was said."""
         width, height = self.console.size
+        below = [self.invitation] if self.invitation and table.phase is Phase.LOBBY else []
+        below += self._said
+        rows = sum(1 + len(line) // width for line in below) + 2
+        if self.console.is_terminal:
+            self.console.clear()
         scene = Scene(table, table.clock.mark_ms, self.member.id, banner=self.banner, names=True)
         self.banner = ""
-        self.console.print(picture(scene, max(80, width), max(24, height)))
+        self.console.print(picture(scene, max(80, width), max(20, height - rows)))
+        for line in below:
+            self._print(line)
 
     async def hear(self) -> None:
         """Tell about changes of host."""
@@ -158,7 +185,8 @@ class _Seat:
             if isinstance(event, failover.HostChanged):
                 name = table_of(self.member).name_of(event.host)
                 gap_ms = event.silence_ms + event.election_ms
-                self.banner = f"{name} hosts now: {gap_ms:.0f} ms. Same dice."
+                if event.reason != "founded":
+                    self.banner = f"{name} hosts now: {gap_ms:.0f} ms. Same dice."
             elif isinstance(event, failover.QuorumLost):
                 self.say(f"  {event.reachable} of {event.voters} reachable: waiting for the others.")
 
