@@ -331,21 +331,34 @@ class Member:
                 await self._life.turned.wait()
             return
         raise Unreachable(
-            f"admitted, but the state did not come within {FIRST_STATE_S:g} s; open the same storage again to go on"
+            f"admitted, but the state did not come within {FIRST_STATE_S:g} s; open this storage again to go on"
         )
 
     async def close(self) -> None:
-        """Hand over if this member leads, wait a moment for that, then stop. Not to be cancelled."""
+        """Hand over if this member leads, give up its vote, then stop. Not to be cancelled.
+
+        It stays a member, warm: those who go on need no majority with it, and it votes again when it is back.
+        """
+        self._core.is_leaving = True
         with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
             if not self._life.is_over.is_set() and self._core.hand_over(None, self._clock()):
                 self._driver.kick()
                 while self._core.leadership is not None:
-                    turned = self._life.turned
-                    await turned.wait()
+                    await self._life.turned.wait()
+            while not self._life.is_over.is_set() and self._is_needed_for_quorum():
+                await self._life.turned.wait()
         if not self._life.is_over.is_set():
             self._core.resign(self._clock())
             self._driver.round()
         self._life.stop(None)
+
+    def _is_needed_for_quorum(self) -> bool:
+        """Whether there is a leader that will take this member's vote away, and has not done so yet."""
+        core = self._core
+        membership = core.log.membership
+        if membership is None or self.id not in membership.all_voters or core.leader in (None, self.id):
+            return False
+        return self._clock() - core.leader_heard_at < self._settings.timing.promise_max_s
 
     async def writer_closed(self) -> None:
         """Wait until what was given to the disk is on it."""

@@ -11,7 +11,6 @@ from failover.raft.log import Log, entry_size
 from failover.raft.messages import Entry
 from failover.raft.timing import Timing
 
-
 ENTRIES_AT_ONCE = 256
 """Applying may not keep the pump from heartbeats: at 10 us an entry this takes a few milliseconds."""
 

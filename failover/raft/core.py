@@ -20,7 +20,6 @@ from enum import Enum
 from typing import assert_never
 
 from failover.ids import LogIndex, MemberId, Term
-from failover.raft import autopilot
 from failover.raft.applying import Applying
 from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
@@ -48,7 +47,8 @@ from failover.raft.standing import Standing
 from failover.raft.timing import Timing
 from failover.raft.writing import Writing
 
-LATENESS_HALF_LIFE_S = 5.0
+HALF_LIFE_S = 5.0
+"""How fast measured delays are forgotten."""
 
 
 class Role(Enum):
@@ -97,10 +97,15 @@ class Core:
         self.leader: MemberId | None = None
         self.leader_heard_at = -math.inf
         """When the present or last leader was heard last."""
+        self.is_leaving = False
+        """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
         self.leadership: Leadership | None = None
         self.following = Following(self)
-        self.lateness = DecayingMax(LATENESS_HALF_LIFE_S)
+        self.lateness = DecayingMax(HALF_LIFE_S)
         """How late this member was called, compared with the deadlines that it gave."""
+        self.quorum_delay = DecayingMax(HALF_LIFE_S)
+        """How long a quorum took to answer. Outlives a leadership: one that was lost because its promises were
+        shorter than the round trip would else be followed by others just as short."""
 
         self._tenure: Term | None = None
         self._host_unwinding = False
@@ -312,7 +317,7 @@ class Core:
         """Return everything decided since the last call, and forget it."""
         if self.leadership is not None:
             self.leadership.leave_joint()
-            self._autopilot(now)
+            self.leadership.tend_voters(now)
             self.leadership.replication.flush(now)
         become_host = self._begin_tenure_if_permitted(now)
         write = self.writing.next_write(HardState(self.term, self.voted_for, self._ceiling_written_s), now)
@@ -352,6 +357,7 @@ class Core:
             if late < self.timing.promise_max_s:  # a longer stall is one that no promise could outlast
                 self.lateness.add(late, now)
         if self.leadership is not None and now >= self.leadership.lost_at(now):
+            self.leadership.lease_ran_out(now)
             self._step_down(StopReason.LEASE_LOST, now)
 
     # --- host ---
@@ -494,15 +500,3 @@ class Core:
     def disk_hangs(self, now: float) -> bool:
         """Whether the disk keeps this member from being of use as a leader."""
         return self.writing.hangs(now, self.timing.write_stall_s)
-
-    def _autopilot(self, now: float) -> None:
-        """Promote learners that have caught up (the leader's role is given)."""
-        assert self.leadership is not None
-        if not self.leadership.membership.learners:
-            return
-        progress = self.leadership.replication.progress
-        learners = {m: progress[m].is_caught_up(self.log.last_index) for m in self.leadership.membership.learners}
-        voters = autopilot.voters_wanted(self.leadership.membership, learners)
-        if voters is not None:
-            learning = self.leadership.membership.members - voters
-            self.leadership.change_voters(voters, learning, b"", now)

@@ -53,6 +53,7 @@ class Election:
         self._ask_at = dict.fromkeys(sorted(membership.all_voters - {core.me}), now)
         self._repeat_s = dict.fromkeys(self._ask_at, REPEAT_FIRST_S)
         patience = core.timing.promise_s if stage is Stage.PRE_VOTE else VOTE_PATIENCE_S
+        self._asked_at: dict[MemberId, float] = {}
         self._expires = now + max(patience, core.timing.promise_s)
         self.answered: set[MemberId] = {core.me}
         """Who said anything in this round, yes or no."""
@@ -69,7 +70,7 @@ class Election:
             return
         for voter, due in self._ask_at.items():
             if due <= now:
-                self._ask(voter)
+                self._ask(voter, now)
                 self._ask_at[voter] = now + self._repeat_s[voter]
                 self._repeat_s[voter] = min(2 * self._repeat_s[voter], 0.1)
 
@@ -83,10 +84,13 @@ class Election:
         if sender not in self._ask_at and sender not in self._granted | self._refused:
             return  # no voter of the membership that this round asks
         self.answered.add(sender)
+        asked_at = self._asked_at.pop(sender, now)
         if message.granted:
             self._granted.add(sender)
             self._refused.discard(sender)
             self._ask_at.pop(sender, None)
+            if self.stage is Stage.PRE_VOTE and self._membership.has_quorum(self._granted):
+                self._core.quorum_delay.add(now - asked_at, now)  # the first promises must outlast it
         elif sender in self._granted:
             return  # a late refusal from before its grant
         elif message.retry_after_s > 0:
@@ -106,8 +110,9 @@ class Election:
         """Whether enough voters are reachable, whatever they answered."""
         return self._membership.has_quorum(self.answered)
 
-    def _ask(self, voter: MemberId) -> None:
+    def _ask(self, voter: MemberId, now: float) -> None:
         core = self._core
+        self._asked_at.setdefault(voter, now)
         last_index, last_term = core.log.last_index, core.log.last_term
         if self.stage is Stage.PRE_VOTE:
             core.send_now(voter, PreVoteRequest(self.term, last_index, last_term))

@@ -56,7 +56,7 @@ class Following:
         granted = core.promise.grant(Release(sender, message.term), asked, now)
         core.promised(now)
         self._commit(message.commit_index)
-        answer = HeartbeatResponse(core.term, message.round, granted, core.log.last_index)
+        answer = HeartbeatResponse(core.term, message.round, granted, core.log.last_index, core.is_leaving)
         # The answer says that this member is in the term. Once that is durable, no disk may delay it.
         if core.writing.hard_state_is_durable:
             core.send_now(sender, answer)

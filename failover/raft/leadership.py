@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
+from failover.raft import autopilot
 from failover.raft.lease import Lease
-from failover.raft.measure import DecayingMax
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry, HandOver, Heartbeat, HeartbeatResponse, Release
 from failover.raft.progress import Progress
@@ -22,10 +22,10 @@ from failover.raft.timing import LEASE_FRACTION
 if TYPE_CHECKING:
     from failover.raft.core import Core
 
-HALF_LIFE_S = 5.0
-"""How fast measured delays are forgotten."""
 HEARTBEAT_REPEATS = 4
 """How often an unanswered heartbeat is sent before the next round."""
+DELAY_HEADROOM = 2
+"""A quorum may take so many times longer than the longest time seen lately, before the lease is lost."""
 ALIVE_S = 1.0
 """A follower that answered within this time is worth repeating a heartbeat for, and can be handed over to."""
 
@@ -49,14 +49,13 @@ class Leadership:
 
     def __init__(self, core: Core, now: float) -> None:
         self._core = core
-        self.lease = Lease(core.me, core.timing, now)
+        self.lease = Lease(core.me, core.timing, now + self.promise_s(now))
         self.replication = Replication(core)
         self.first_index = LogIndex(core.log.last_index + 1)
         """The own no-op: before it is committed nothing of earlier terms is known to be (Raft, 5.4.2 and 8)."""
         self.has_hosted = False
         self.handing_over: HandingOver | None = None
         self._next_round = now
-        self._quorum_delay = DecayingMax(HALF_LIFE_S)
 
     @property
     def membership(self) -> Membership:
@@ -129,26 +128,35 @@ class Leadership:
             return
         progress.is_alive_again(now)
         progress.heartbeat_due, progress.heartbeat_repeats = math.inf, 0
+        progress.is_leaving = message.is_leaving
         before = self.lease.until(self.membership)
         sent = self.lease.answered(sender, message.round, message.promise_s)
         if sent is None:
             return
         progress.heartbeat_round_trip.add(now - sent)
         if self.lease.until(self.membership) > before:
-            self._quorum_delay.add(now - sent, now)
+            self._core.quorum_delay.add(now - sent, now)
 
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast a heartbeat, its answer, a late pump and the margin."""
         timing = self._core.timing
-        delays = self._quorum_delay.value(now) + self._core.lateness.value(now)
+        delays = DELAY_HEADROOM * self._core.quorum_delay.value(now) + self._core.lateness.value(now)
         needed = (timing.heartbeat_s + delays + timing.margin_s) / LEASE_FRACTION
         return min(max(timing.promise_s, needed), timing.promise_max_s)
+
+    def lease_ran_out(self, now: float) -> None:
+        """No quorum answered in time. How long it would have taken is not known: ask for more the next time.
+
+        Answers after the end of the lease are not counted, so without this the measured delays would never
+        exceed what the promises allow for.
+        """
+        self._core.quorum_delay.add(LEASE_FRACTION * self.promise_s(now) / DELAY_HEADROOM, now)
 
     def begin_hand_over(self, target: MemberId | None, now: float) -> bool:
         """Start handing over to `target`, or to the voter that is furthest along; False if nobody can take it."""
         if self.handing_over is not None:
             return target in (None, self.handing_over.target)
-        candidates = [m for m in self.membership.voters if m != self._core.me and self._is_alive(m, now)]
+        candidates = [member for member in self.membership.voters if self._may_take_over(member, now)]
         if target is None:
             target = max(candidates, key=lambda m: (self.replication.match_index(m), m), default=None)
         if target is None or target not in candidates or not self.is_settled or self.membership.is_joint:
@@ -244,6 +252,25 @@ class Leadership:
             alive = self._is_alive(member, now) and progress.heartbeat_repeats < HEARTBEAT_REPEATS
             progress.heartbeat_due = now + patience if alive else math.inf
             progress.heartbeat_repeats += 1
+
+    def tend_voters(self, now: float) -> None:
+        """Change the voters where the autopilot finds that something is to be gained."""
+        membership, progress = self.membership, self.replication.progress
+        leaving = {member for member, each in progress.items() if each.is_leaving}
+        if not membership.learners and not leaving:
+            return
+        last_index = self._core.log.last_index
+        ready = {m for m in membership.learners if self._is_alive(m, now) and progress[m].is_caught_up(last_index)}
+        voters = autopilot.voters_wanted(membership, me=self._core.me, ready=ready, leaving=leaving)
+        if voters is not None:
+            self.change_voters(voters, membership.members - voters, b"", now)
+
+    def _may_take_over(self, member: MemberId, now: float) -> bool:
+        return member != self._core.me and self._is_alive(member, now) and not self._is_leaving(member)
+
+    def _is_leaving(self, member: MemberId) -> bool:
+        progress = self.replication.progress.get(member)
+        return progress is not None and progress.is_leaving
 
     def _is_alive(self, member: MemberId, now: float) -> bool:
         progress = self.replication.progress.get(member)

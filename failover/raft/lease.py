@@ -56,13 +56,13 @@ class Promise:
 class Lease:
     """What the others have promised to this leader, in this term."""
 
-    def __init__(self, me: MemberId, timing: Timing, now: float) -> None:
+    def __init__(self, me: MemberId, timing: Timing, first_due: float) -> None:
         self._me = me
         self._margin_s = timing.margin_s
         self._round = 0
         self._sent: dict[int, float] = {}
         self._backed_until: dict[MemberId, float] = {}
-        self._first_due = now + timing.promise_s
+        self._first_due = first_due
         """A leader that has no lease by then steps down."""
         self._held = False
         self._known: tuple[Membership, float] | None = None

@@ -98,6 +98,8 @@ class HeartbeatResponse:
     """Granted, at most what was asked; 0 = none (a refusal, or `term` is higher)."""
     last_log_index: LogIndex
     """How far the sender's log reaches, whether it matches or not."""
+    is_leaving: bool = False
+    """The sender is about to close: it wants to vote no more, and to be host no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ class Progress:
         """The newest commit index that the follower was told."""
         self.heard_at = -math.inf
         """When it last answered anything."""
+        self.is_leaving = False
+        """It said that it is about to close."""
         self.heartbeat_due = math.inf
         """When an unanswered heartbeat is repeated."""
         self.heartbeat_repeats = 0

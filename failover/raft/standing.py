@@ -142,7 +142,7 @@ class Standing:
         membership = core.log.membership
         if membership is None or core.me not in membership.all_voters:
             return 0.0
-        if now < self._last_until:
+        if now < self._last_until or core.is_leaving:
             return 2 * len(membership.all_voters) * core.timing.stagger_s
         before = sum(voter < core.me for voter in membership.all_voters if voter != core.leader)
         return before * core.timing.stagger_s
