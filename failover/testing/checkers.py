@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from failover.ids import LogIndex, MemberId, Term
-from failover.raft.messages import Entry
+from failover.raft.membership import Membership
+from failover.raft.messages import Entry, Message, VoteRequest, VoteResponse
 
 
 class Violation(AssertionError):
@@ -64,21 +65,43 @@ class OneLeaderPerTerm:
             raise Violation(f"{member!r} and {known!r} both lead term {term}")
 
 
+class OneVotePerTerm:
+    """A member gives one vote in a term, whatever it forgets in a crash (Raft, 5.2)."""
+
+    def __init__(self) -> None:
+        self._votes: dict[tuple[MemberId, Term], MemberId] = {}
+
+    def says(self, sender: MemberId, to: MemberId, message: Message) -> None:
+        """`sender` puts a message on the network."""
+        if isinstance(message, VoteResponse) and message.granted:
+            self._gives(sender, message.request_term, to)
+        elif isinstance(message, VoteRequest):
+            self._gives(sender, message.term, sender)
+
+    def _gives(self, voter: MemberId, term: Term, candidate: MemberId) -> None:
+        known = self._votes.setdefault((voter, term), candidate)
+        if known != candidate:
+            raise Violation(f"{voter!r} votes for {candidate!r} and {known!r} in term {term}")
+
+
 class OneHistory:
     """State-machine safety and leader completeness (Raft, figure 3): committed stays committed, everywhere."""
 
     def __init__(self) -> None:
-        self.committed: list[tuple[Term, bytes]] = []
+        self.committed: list[tuple[Term, bytes, Membership | None]] = []
+        self.membership: Membership | None = None
+        """The newest committed one."""
 
     def applies(self, member: MemberId, entries: Iterable[Entry]) -> None:
         """`member` applies these entries."""
         for entry in entries:
-            position, value = entry.index - 1, (entry.term, entry.command)
+            position, value = entry.index - 1, (entry.term, entry.command, entry.membership)
             if position < len(self.committed):
                 if self.committed[position] != value:
                     raise Violation(f"{member!r} applies {value} at {entry.index}, not {self.committed[position]}")
             elif position == len(self.committed):
                 self.committed.append(value)
+                self.membership = entry.membership or self.membership
             else:
                 raise Violation(f"{member!r} applies {entry.index} before {len(self.committed) + 1}")
 
@@ -89,3 +112,47 @@ class OneHistory:
         for entry in entries:
             if entry.index <= len(self.committed) and self.committed[entry.index - 1][0] != entry.term:
                 raise Violation(f"leader {member!r} has another entry at {entry.index}")
+
+    def hosts(self, member: MemberId, term: Term, applied_index: LogIndex) -> None:
+        """`member` begins to host: it has applied everything that earlier hosts accepted."""
+        if applied_index < len(self.committed) and self.committed[applied_index][0] < term:
+            raise Violation(
+                f"{member!r} hosts term {term} at {applied_index}, {len(self.committed)} are committed"
+            )
+
+
+class OnlyForwards:
+    """Term, commit index and applied index of one life of a member never fall (Raft, figure 2)."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[MemberId, int], tuple[int, int, int]] = {}
+
+    def shows(self, member: MemberId, life: int, term: Term, commit: LogIndex, applied: LogIndex) -> None:
+        """`member` shows these numbers now."""
+        key, now = (member, life), (term, commit, applied)
+        before = self._seen.get(key)
+        if before == now:
+            return
+        if before is not None and any(new < old for new, old in zip(now, before, strict=True)):
+            raise Violation(f"{member!r} went from (term, commit, applied) {before} back to {now}")
+        self._seen[key] = now
+
+
+class HeldByQuorum:
+    """What a leader counts as committed is on the disks of a quorum at that moment."""
+
+    def __init__(self) -> None:
+        self._checked = LogIndex(0)
+
+    def is_news(self, index: LogIndex) -> bool:
+        """Whether `index` is beyond all that was looked at before."""
+        return index > self._checked
+
+    def commits(
+        self, member: MemberId, index: LogIndex, memberships: Iterable[Membership], holders: Iterable[MemberId]
+    ) -> None:
+        """`member` leads, under one of these, and commits up to `index`, which the disks of `holders` hold."""
+        holding = frozenset(holders)
+        if not any(membership.has_quorum(holding) for membership in memberships):
+            raise Violation(f"{member!r} commits {index}, durable only on {sorted(holding)}")
+        self._checked = max(self._checked, index)

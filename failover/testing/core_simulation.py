@@ -1,8 +1,9 @@
-"""The seed of the simulator: real cores over a simulated network, simulated disks, clocks and processes.
+"""Real cores over a simulated network, simulated disks, clocks and processes, with checkers looking on.
 
 One seed gives everything. Time is virtual: an hour takes as long as its events. The network delays, loses,
 doubles and reorders; disks are slow, and lose at a crash what was not synced; clocks run up to 10 % fast or slow;
-processes crash, pause and restart; links break in one direction or both.
+processes crash, pause and restart; links break in one direction or both. When that happens is the business of a
+`Schedule`; this file only makes it possible.
 """
 
 from __future__ import annotations
@@ -10,243 +11,46 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import zlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from failover.ids import LogIndex, MemberId, Term
-from failover.raft.core import Core
-from failover.raft.effects import Effects, HardState, SnapshotMeta, Write
+from failover.raft.effects import Effects, HardState
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, InstallSnapshot, Message
+from failover.raft.messages import Entry, Message
 from failover.raft.timing import Timing
-from failover.testing.checkers import OneHistory, OneHost, OneLeaderPerTerm
+from failover.testing.checkers import (
+    HeldByQuorum,
+    OneHistory,
+    OneHost,
+    OneLeaderPerTerm,
+    OneVotePerTerm,
+    OnlyForwards,
+    Violation,
+)
+from failover.testing.simulated_member import Disk, SimulatedMember
+
+EVENTS_AT_ONE_TIME_MAX = 10_000
+"""More events without the clock moving on are a busy loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What may go wrong; seconds and probabilities."""
+    """What may go wrong at any moment; seconds and probabilities."""
 
     delay_s: tuple[float, float] = (0.0001, 0.001)
+    late: float = 0.0
+    """So many messages take up to `late_s`: they are overtaken by others."""
+    late_s: float = 0.2
     loss: float = 0.0
     double: float = 0.0
     disk_s: tuple[float, float] = (0.0002, 0.002)
     unwind_s: tuple[float, float] = (0.0, 0.02)
     """How long a server function takes to end."""
-    clock_rates: tuple[float, float] = (1.0, 1.0)
-
-
-@dataclass(slots=True)
-class Disk:
-    """What one member has made durable."""
-
-    hard_state: HardState
-    entries: dict[LogIndex, Entry] = field(default_factory=dict)
-    snapshot: SnapshotMeta | None = None
-
-    def write(self, write: Write) -> None:
-        """Carry out one write."""
-        self.hard_state = write.hard_state or self.hard_state
-        if write.truncate_from is not None:
-            self.entries = {i: e for i, e in self.entries.items() if i < write.truncate_from}
-        self.entries.update((entry.index, entry) for entry in write.entries)
-        if write.compact_to is not None:
-            self.entries = {i: e for i, e in self.entries.items() if i > write.compact_to}
-
-    def save_snapshot(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
-        """Store a snapshot, with the rules of `Storage.save_snapshot`."""
-        self.snapshot = meta
-        if replaces_log:
-            held = self.entries.get(meta.last_index)
-            agrees = held is not None and held.term == meta.last_term
-            self.entries = {i: e for i, e in self.entries.items() if agrees and i > meta.last_index}
-
-
-class SimulatedMember:
-    """One process with its disk, its clock and its core."""
-
-    def __init__(self, simulation: CoreSimulation, me: MemberId, disk: Disk) -> None:
-        self.simulation = simulation
-        self.me = me
-        self.disk = disk
-        self.rate = simulation.random.choice(simulation.faults.clock_rates)
-        self._epoch = simulation.random.uniform(0, 1e6)
-        self.alive = False
-        self.paused_until = 0.0
-        self._life = 0
-        self._disk_free_at = 0.0
-        self._tick_at = math.inf
-        self.applied: list[bytes] = []
-        self.core: Core
-
-    def clock(self) -> float:
-        """This member's own clock."""
-        return self._epoch + self.simulation.now * self.rate
-
-    def true_time(self, local: float) -> float:
-        """The true time at which this member's clock shows `local`."""
-        return (local - self._epoch) / self.rate
-
-    def start(self) -> None:
-        """Start the process from its disk."""
-        self._life += 1
-        self.alive = True
-        self._tick_at = math.inf
-        self._disk_free_at = self.simulation.now
-        self.core = Core(
-            self.me,
-            timing=self.simulation.timing,
-            hard_state=self.disk.hard_state,
-            snapshot=self.disk.snapshot,
-            entries=[self.disk.entries[i] for i in sorted(self.disk.entries)],
-            dice=self.simulation.random.random,
-            now=self.clock(),
-        )
-        self.carry_out()
-
-    def crash(self) -> None:
-        """Kill the process; writes that were not complete are lost."""
-        self._life += 1
-        self.alive = False
-        self.simulation.one_host.ends(self.me)
-
-    def pause(self, seconds: float) -> None:
-        """Stop the process for a while (SIGSTOP, a closed lid)."""
-        self.paused_until = max(self.paused_until, self.simulation.now + seconds)
-
-    def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do something in this process, unless it has died by then; a paused process does it on waking."""
-        life = self._life
-
-        def run() -> None:
-            if life != self._life:
-                return
-            if self.simulation.now < self.paused_until:
-                self.simulation.at(self.paused_until, run)
-                return
-            action()
-
-        self.simulation.at(self.simulation.now + seconds, run)
-
-    def receive(self, sender: MemberId, message: Message) -> None:
-        """A message arrives."""
-        self.core.receive(sender, message, self.clock())
-        self.carry_out()
-
-    def propose(self, command: bytes) -> Entry | None:
-        """The server function proposes a command."""
-        entry = self.core.propose(command, self.clock())
-        self.carry_out()
-        return entry
-
-    def carry_out(self) -> None:
-        """Take the core's effects and do them, as the driver would."""
-        while True:
-            effects = self.core.take_effects(self.clock())
-            self.simulation.observe(self, effects)
-            if not self._carry_out(effects):
-                break
-        self._plan_tick(effects.deadline)
-
-    def _carry_out(self, effects: Effects) -> bool:
-        simulation = self.simulation
-        if effects.stop_host is not None:
-            self.later(simulation.between(simulation.faults.unwind_s), self._host_stopped)
-        for to, message in effects.messages_now:
-            simulation.send(self.me, to, message)
-        if effects.write is not None:
-            self._write(effects.write)
-        if effects.messages_after_store:
-            self._after_disk(partial(self._send_all, effects.messages_after_store))
-        for entry in effects.apply:
-            self.applied.append(entry.command)
-        if effects.apply:
-            self.core.applied(effects.apply[-1].index, self.clock())
-        if effects.install_snapshot is not None:
-            self._install(effects.install_snapshot)
-        for to in effects.send_snapshot:
-            self._send_snapshot(to)
-        if effects.take_snapshot:
-            self._take_snapshot()
-        return bool(effects.apply)
-
-    def _send_all(self, messages: tuple[tuple[MemberId, Message], ...]) -> None:
-        for to, message in messages:
-            self.simulation.send(self.me, to, message)
-
-    def _plan_tick(self, deadline: float) -> None:
-        when = max(self.true_time(deadline), self.simulation.now)
-        if deadline == math.inf or when >= self._tick_at > self.simulation.now:
-            return
-        self._tick_at = when
-
-        def tick() -> None:
-            self._tick_at = math.inf
-            self.core.tick(self.clock())
-            self.carry_out()
-
-        self.later(when - self.simulation.now + 1e-9, tick)
-
-    def _after_disk(self, action: Callable[[], None]) -> None:
-        self.later(max(0.0, self._disk_free_at - self.simulation.now), action)
-
-    def _disk_takes_time(self) -> None:
-        takes = self.simulation.between(self.simulation.faults.disk_s)
-        self._disk_free_at = max(self._disk_free_at, self.simulation.now) + takes
-
-    def _write(self, write: Write) -> None:
-        self._disk_takes_time()
-        life = self._life
-
-        def durable() -> None:
-            if life == self._life:  # a paused process does not stop its disk
-                self.disk.write(write)
-
-        def stored() -> None:
-            self.core.stored(write.number, self.clock())
-            self.carry_out()
-
-        self.simulation.at(self._disk_free_at, durable)
-        self._after_disk(stored)
-
-    def _host_stopped(self) -> None:
-        self.core.host_stopped(self.clock())
-        self.carry_out()
-
-    def _take_snapshot(self) -> None:
-        index = self.core.applied_index
-        at = self.core.log.membership_at(index)
-        term = self.core.log.term_at(index)
-        assert at is not None and term is not None
-        meta = SnapshotMeta(index, term, at.membership, at.index)
-        self._disk_takes_time()
-
-        def stored() -> None:
-            self.disk.save_snapshot(meta, replaces_log=False)
-            self.core.snapshot_stored(meta, self.clock())
-            self.carry_out()
-
-        self._after_disk(stored)
-
-    def _send_snapshot(self, to: MemberId) -> None:
-        meta = self.disk.snapshot
-        assert meta is not None
-        message = InstallSnapshot(
-            self.core.term, meta.last_index, meta.last_term, meta.membership, meta.membership_index, 0
-        )
-        self.simulation.send(self.me, to, message)
-        self.later(0.5, lambda: self.core.snapshot_failed(to, self.clock()))
-
-    def _install(self, meta: SnapshotMeta) -> None:
-        self._disk_takes_time()
-
-        def stored() -> None:
-            self.disk.save_snapshot(meta, replaces_log=True)
-            self.applied = [command for _, command in self.simulation.one_history.committed[: meta.last_index]]
-            self.core.snapshot_installed(self.clock())
-            self.carry_out()
-
-        self._after_disk(stored)
+    clock_rates: tuple[float, ...] = (1.0,)
 
 
 class CoreSimulation:
@@ -260,16 +64,28 @@ class CoreSimulation:
         timing: Timing | None = None,
         faults: Faults | None = None,
         learners: int = 0,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         self.random = random.Random(seed)
         self.timing = timing or Timing()
         self.faults = faults or Faults()
         self.now = 0.0
+        self.events = 0
+        """How many have happened."""
+        self.sent: Counter[MemberId] = Counter()
+        """Messages that each member put on the network."""
+        self.happened: Counter[str] = Counter()
+        """What was exercised, for those who ask whether a run was worth anything."""
+        self.digest = 0
+        """A checksum over all that was observed: equal runs have equal ones."""
+        self._trace = trace
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._event_number = 0
+        self._at_this_time = 0
         self.cut: set[tuple[MemberId, MemberId]] = set()
         """Links (from, to) that carry nothing."""
         self.one_host, self.one_leader, self.one_history = OneHost(), OneLeaderPerTerm(), OneHistory()
+        self.one_vote, self.only_forwards, self.held = OneVotePerTerm(), OnlyForwards(), HeldByQuorum()
         self._led: set[tuple[MemberId, Term]] = set()
         ids = [MemberId(b"%c" % (97 + i)) for i in range(members + learners)]
         founding = Entry(
@@ -278,16 +94,24 @@ class CoreSimulation:
             b"found",
             Membership(voters=frozenset(ids[:members]), learners=frozenset(ids[members:])),
         )
+        self.one_history.membership = founding.membership
         self.members = {
-            me: SimulatedMember(
-                self,
-                me,
-                Disk(HardState(Term(1), None, self.timing.promise_ceiling_first_s), {LogIndex(1): founding}),
-            )
-            for me in ids
+            me: SimulatedMember(self, me, Disk(self._first_state(Term(1)), {LogIndex(1): founding})) for me in ids
         }
         for member in self.members.values():
             member.start()
+
+    def _first_state(self, term: Term) -> HardState:
+        return HardState(term, None, self.timing.promise_ceiling_first_s)
+
+    def add_member(self) -> MemberId:
+        """Make another process, with an empty disk and an id that nobody had."""
+        me = MemberId(b"%c" % (97 + len(self.members)))
+        self.members[me] = SimulatedMember(self, me, Disk(self._first_state(Term(0))))
+        self.members[me].start()
+        return me
+
+    # --- time and network ---
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Do something at a true time; equal times in the order of asking."""
@@ -298,25 +122,45 @@ class CoreSimulation:
         """Draw a duration."""
         return self.random.uniform(*limits)
 
-    def send(self, sender: MemberId, to: MemberId, message: Message) -> None:
-        """Put a message on the network: it arrives once, twice, late or never."""
-        if (sender, to) in self.cut or to not in self.members:
-            return
-        copies = 1 + (self.random.random() < self.faults.double)
+    def send(self, sender: MemberId, to: MemberId, message: Message) -> bool:
+        """Put a message on the network: it arrives once, twice, late or never; returns whether it ever will."""
+        self.sent[sender] += 1
+        self.one_vote.says(sender, to, message)
+        if (sender, to) in self.cut or to not in self.members or not self.members[to].alive:
+            return False
+        faults, dice = self.faults, self.random.random
+        copies = 1 + (faults.double > 0 and dice() < faults.double)
+        if copies > 1:
+            self.happened["doubled"] += 1
+        arrives = False
         for _ in range(copies):
-            if self.random.random() < self.faults.loss:
+            if faults.loss and dice() < faults.loss:
+                self.happened["lost"] += 1
                 continue
+            delay = self.between(faults.delay_s)
+            if faults.late and dice() < faults.late:
+                self.happened["late"] += 1
+                delay += self.random.uniform(0, faults.late_s)
             receiver = self.members[to]
-            if receiver.alive:
-                receiver.later(self.between(self.faults.delay_s), partial(receiver.receive, sender, message))
+            receiver.later(delay, partial(receiver.receive, sender, message))
+            arrives = True
+        return arrives
+
+    def _step(self) -> None:
+        when, _, action = heapq.heappop(self._events)
+        self.events += 1
+        if when > self.now:
+            self.now, self._at_this_time = when, 0
+        self._at_this_time += 1
+        if self._at_this_time > EVENTS_AT_ONE_TIME_MAX:
+            raise Violation(f"a busy loop at {self.now:.6f}: {self.picture()}")
+        action()
 
     def run(self, seconds: float) -> None:
         """Let true time pass."""
         end = self.now + seconds
         while self._events and self._events[0][0] <= end:
-            when, _, action = heapq.heappop(self._events)
-            self.now = max(self.now, when)
-            action()
+            self._step()
         self.now = end
 
     def run_until(self, condition: Callable[[], bool], limit_s: float) -> float:
@@ -324,46 +168,86 @@ class CoreSimulation:
         began = self.now
         while not condition():
             if not self._events or self._events[0][0] > began + limit_s:
-                raise AssertionError(f"not reached within {limit_s} s: {self.picture()}")
-            when, _, action = heapq.heappop(self._events)
-            self.now = max(self.now, when)
-            action()
+                raise Violation(f"not reached within {limit_s} s: {self.picture()}")
+            self._step()
         return self.now - began
+
+    # --- looking on ---
 
     def host(self) -> SimulatedMember | None:
         """The member whose tenure runs, as far as itself knows; a paused or dead one does not count."""
-        hosts = [
-            m
-            for m in self.members.values()
-            if m.alive and m.core.tenure is not None and m.paused_until <= self.now
-        ]
+        hosts = [m for m in self.members.values() if m.is_running and m.core.tenure is not None]
         return max(hosts, key=lambda m: m.core.term, default=None)
+
+    def leader(self) -> SimulatedMember | None:
+        """The running member that leads the highest term."""
+        leaders = [m for m in self.members.values() if m.is_running and m.core.leadership is not None]
+        return max(leaders, key=lambda m: m.core.term, default=None)
 
     def observe(self, member: SimulatedMember, effects: Effects) -> None:
         """Show the checkers what a member just decided."""
         core = member.core
         if effects.stop_host is not None:
             self.one_host.ends(member.me)
-        lease_ends = member.true_time(core.lease_until) if core.lease_until < math.inf else math.inf
+            self.happened[f"stopped: {effects.stop_host.value}"] += 1
+        self._observe_host(member, effects)
+        if core.leadership is not None:
+            self._observe_leader(member)
+        self.one_history.applies(member.me, effects.apply)
+        if effects.become_host is not None:
+            self.one_history.hosts(member.me, effects.become_host, core.applied_index)
+        self.only_forwards.shows(member.me, member.life, core.term, core.commit_index, core.applied_index)
+        log = core.log
+        # The chain of inequalities on the fields (failover/raft/log.py).
+        if not (
+            log.base_index <= log.snapshot_index <= core.applied_index <= core.commit_index <= log.last_index
+            or (log.base_index == 0 and log.snapshot is None)
+        ):
+            raise Violation(f"indexes out of order: {self.picture()}")
+        if not core.durable_index <= log.last_index:
+            raise Violation(f"{member.me!r} takes {core.durable_index} of {log.last_index} for durable")
+        seen = (
+            f"{self.now:.9f} {member.me!r} {core.role.value} {core.term} {core.commit_index} {log.last_index} "
+            f"{len(effects.messages_now)} {len(effects.messages_after_store)} {effects.become_host}"
+        )
+        self.digest = zlib.crc32(seen.encode(), self.digest)
+        if self._trace is not None:
+            self._trace(f"{self.now:.6f} {member.me.decode()} {core.role.value} t{core.term} {effects}")
+
+    def _observe_host(self, member: SimulatedMember, effects: Effects) -> None:
+        core = member.core
+        if core.tenure is None:
+            return
+        until = core.lease_until
+        if until <= member.clock():
+            raise Violation(f"{member.me!r} still hosts at the end of its lease")
+        lease_ends = member.true_time(until) if until < math.inf else math.inf
         if effects.become_host is not None:
             self.one_host.begins(member.me, effects.become_host, self.now, lease_ends)
-        elif core.tenure is not None:
+        else:
             self.one_host.lease_moved(member.me, self.now, lease_ends)
-        if core.leadership is not None:
-            self.one_leader.leads(member.me, core.term)
-            if (member.me, core.term) not in self._led:
-                self._led.add((member.me, core.term))
-                tail = core.log.between(core.log.base_index, core.log.last_index)
-                self.one_history.leads(member.me, core.log.last_index, tail)
-        self.one_history.applies(member.me, effects.apply)
-        assert core.log.base_index <= core.log.snapshot_index or core.log.snapshot is None
-        assert core.log.snapshot_index <= core.applied_index <= core.commit_index <= core.log.last_index
-        assert core.durable_index <= core.log.last_index
+
+    def _observe_leader(self, member: SimulatedMember) -> None:
+        core = member.core
+        self.one_leader.leads(member.me, core.term)
+        if (member.me, core.term) not in self._led:
+            self._led.add((member.me, core.term))
+            tail = core.log.between(core.log.base_index, core.log.last_index)
+            self.one_history.leads(member.me, core.log.last_index, tail)
+        if self.held.is_news(core.commit_index):
+            index, term = core.commit_index, core.log.term_at(core.commit_index)
+            assert term is not None and core.log.membership is not None
+            holders = [m.me for m in self.members.values() if m.disk.holds(index, term)]
+            # A change appended in the same round is in force since then only.
+            before = core.log.membership_at(index)
+            memberships = (core.log.membership, before.membership if before else core.log.membership)
+            self.held.commits(member.me, index, memberships, holders)
 
     def picture(self) -> str:
         """One line per member, for messages of failed tests."""
         return "; ".join(
             f"{m.me!r} {'up' if m.alive else 'down'} {m.core.role.value} term {m.core.term} "
-            f"log {m.core.log.last_index} commit {m.core.commit_index} tenure {m.core.tenure}"
+            f"log {m.core.log.base_index}..{m.core.log.last_index} commit {m.core.commit_index} "
+            f"tenure {m.core.tenure}"
             for m in self.members.values()
         )

@@ -1,0 +1,273 @@
+"""What goes wrong in a simulation, and when; and what the people at the machines ask for meanwhile.
+
+All of it follows from the seed. A `Plan` is what holds for the whole run; a `Schedule` acts from time to time.
+Neither looks at what the checkers look at.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from failover.ids import MemberId
+from failover.raft.timing import Timing
+from failover.testing.core_simulation import CoreSimulation, Faults
+from failover.testing.simulated_member import SimulatedMember
+
+CLOCK_RATES = (0.91, 0.91, 1.0, 1.09, 1.09, 0.97, 1.04)
+"""The promised bound is 10 %; the extremes are the most dangerous."""
+NETWORKS = (
+    Faults(),
+    Faults(delay_s=(0.0005, 0.005), late=0.01, late_s=0.1, loss=0.01, double=0.01),
+    Faults(delay_s=(0.001, 0.02), late=0.05, late_s=0.5, loss=0.05, double=0.05),
+    Faults(delay_s=(0.0001, 0.03), late=0.1, late_s=3.0, loss=0.25, double=0.2),
+    Faults(delay_s=(0.02, 0.06), late=0.02, late_s=1.0, loss=0.02, double=0.02),
+)
+DISKS = ((0.0, 0.0), (0.0002, 0.002), (0.001, 0.02), (0.01, 0.15))
+UNWINDS = ((0.0, 0.02), (0.0, 0.0), (0.1, 2.0))
+SIZES = ((3, 0), (3, 0), (3, 0), (5, 0), (5, 0), (3, 1), (4, 0), (2, 0), (2, 1), (1, 0), (1, 2))
+MEMBERS_MAX = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What holds for a whole run."""
+
+    voters: int
+    learners: int
+    timing: Timing
+    faults: Faults
+    calm_s: float
+    """Between two strokes of bad luck, on average."""
+    propose_s: float
+    """Between two proposals of the host, on average."""
+
+    @classmethod
+    def draw(cls, seed: int) -> Plan:
+        """The plan of this seed."""
+        dice = random.Random(f"plan {seed}")
+        voters, learners = dice.choice(SIZES)
+        faults = replace(
+            dice.choice(NETWORKS),
+            disk_s=dice.choice(DISKS),
+            unwind_s=dice.choice(UNWINDS),
+            clock_rates=CLOCK_RATES if dice.random() < 0.8 else (1.0,),
+        )
+        timing = Timing()
+        if faults.delay_s[0] >= 0.02 or dice.random() < 0.1:
+            timing = Timing(
+                heartbeat_s=0.1, promise_s=1.0, promise_ceiling_first_s=1.0, margin_s=0.03, stagger_s=0.15,
+                repeat_min_s=0.02, notice_s=0.02,
+            )  # fmt: skip
+        if dice.random() < 0.7:  # snapshots all the time, and windows that fill up
+            kept = dice.choice((0, 5, 30))
+            timing = replace(
+                timing,
+                snapshot_entries=dice.choice((30, 100)),
+                kept_entries=kept,
+                window_messages=4,
+                batch_bytes=600,
+            )
+        return cls(voters, learners, timing, faults, dice.choice((0.05, 0.3, 1.0)), dice.choice((0.003, 0.02)))
+
+
+class Schedule:
+    """Acts on a simulation until `ends`."""
+
+    def __init__(self, simulation: CoreSimulation, seed: int, plan: Plan, ends: float) -> None:
+        self._simulation = simulation
+        self._plan = plan
+        self._dice = random.Random(f"schedule {seed}")
+        self._ends = ends
+        self._proposed = 0
+        self._actions = (
+            (self._crash, 3), (self._crash_host, 2), (self._pause, 2), (self._pause_host, 2), (self._partition, 3),
+            (self._cut_one_way, 3), (self._cut_one_link, 2), (self._heal, 4), (self._slow_disk, 2),
+            (self._hand_over, 4), (self._change_membership, 4), (self._restart_all, 4), (self._crash_everybody, 0.3),
+            (self._resign, 0.5), (self._burst, 1),
+        )  # fmt: skip
+        self._plan_next(self._strike, plan.calm_s)
+        self._plan_next(self._propose, plan.propose_s)
+
+    def _plan_next(self, action: Callable[[], None], mean_s: float) -> None:
+        when = self._simulation.now + self._dice.expovariate(1 / mean_s)
+        if when < self._ends:
+            self._simulation.at(when, action)
+
+    def _strike(self) -> None:
+        actions, weights = zip(*self._actions, strict=True)
+        self._dice.choices(actions, weights)[0]()
+        self._plan_next(self._strike, self._plan.calm_s)
+
+    def _count(self, what: str) -> None:
+        self._simulation.happened[what] += 1
+
+    def _anybody(self) -> SimulatedMember:
+        return self._dice.choice(list(self._simulation.members.values()))
+
+    # --- the host at work ---
+
+    def _propose(self) -> None:
+        self._propose_some(1)
+        self._plan_next(self._propose, self._plan.propose_s)
+
+    def _propose_some(self, number: int) -> None:
+        host = self._simulation.host()
+        for _ in range(number):
+            if host is None:
+                return
+            self._proposed += 1
+            if host.propose(b"%d" % self._proposed + b"." * self._dice.choice((0, 30, 300))) is not None:
+                self._count("proposed")
+
+    def _burst(self) -> None:
+        self._propose_some(400)
+
+    # --- processes and disks ---
+
+    def _crash(self) -> None:
+        self._kill(self._anybody())
+
+    def _crash_host(self) -> None:
+        if (host := self._simulation.host()) is not None:
+            self._count("host crashed")
+            self._kill(host)
+
+    def _kill(self, member: SimulatedMember) -> None:
+        if member.alive:
+            member.crash()
+            self._count("crashed")
+        if self._dice.random() < 0.7:
+            self._simulation.at(
+                self._simulation.now + self._dice.choice((0.0, 0.05, 0.5, 5.0)), self._starter(member)
+            )
+
+    def _starter(self, member: SimulatedMember) -> Callable[[], None]:
+        def start() -> None:
+            if not member.alive and self._simulation.now < self._ends:
+                member.start()
+                self._count("restarted")
+
+        return start
+
+    def _crash_everybody(self) -> None:
+        self._count("everybody crashed")
+        for member in self._simulation.members.values():
+            if member.alive:
+                member.crash()
+            self._simulation.at(self._simulation.now + self._dice.uniform(0, 0.5), self._starter(member))
+
+    def _restart_all(self) -> None:
+        for member in self._simulation.members.values():
+            self._starter(member)()
+
+    def _pause(self) -> None:
+        self._anybody().pause(self._dice.choice((0.02, 0.08, 0.3, 1.0, 30.0)))
+        self._count("paused")
+
+    def _pause_host(self) -> None:
+        if (host := self._simulation.host()) is not None:
+            host.pause(self._dice.choice((0.02, 0.05, 0.08, 0.3, 2.0, 30.0)))
+            self._count("host paused")
+
+    def _slow_disk(self) -> None:
+        seconds = self._dice.choice((0.1, 0.3, 1.0, 5.0))
+        if self._simulation.now + seconds > self._ends:
+            return  # what is slow for good cannot be healed
+        self._anybody().stall_disk(seconds)
+        self._count("disk stalled")
+
+    # --- links ---
+
+    def _partition(self) -> None:
+        cut = self._simulation.cut
+        members = list(self._simulation.members)
+        side = set(self._dice.sample(members, self._dice.randrange(len(members) + 1)))
+        cut.update((a, b) for a in members for b in members if (a in side) != (b in side))
+        self._count("partitioned")
+
+    def _cut_one_way(self) -> None:
+        member, direction = self._anybody().me, self._dice.random() < 0.5
+        others = [other for other in self._simulation.members if other != member]
+        self._simulation.cut.update((member, o) if direction else (o, member) for o in others)
+        self._count("cut one way")
+
+    def _cut_one_link(self) -> None:
+        one, other = self._anybody().me, self._anybody().me
+        self._simulation.cut.add((one, other))
+        self._count("link cut")
+
+    def _heal(self) -> None:
+        self._simulation.cut.clear()
+        for member in self._simulation.members.values():
+            member.wake()
+
+    # --- wishes ---
+
+    def _hand_over(self) -> None:
+        leader = self._simulation.leader()
+        if leader is None:
+            return
+        target = self._dice.choice([None, *self._simulation.members])
+        if leader.core.hand_over(target, leader.clock()):
+            self._count("hand-over begun")
+        leader.carry_out()
+
+    def _resign(self) -> None:
+        leader = self._simulation.leader()
+        if leader is not None:
+            leader.core.resign(leader.clock(), self._dice.choice((0.0, 1.0)))
+            leader.carry_out()
+
+    def _change_membership(self) -> None:
+        leader = self._simulation.leader()
+        if leader is None or (membership := leader.core.log.membership) is None:
+            return
+        others = sorted(membership.voters - {leader.me})
+        learners = set(membership.learners)
+        voters = set(membership.voters)
+        match self._dice.choice(("join", "join", "remove", "demote", "swap", "promote", "dismiss")):
+            case "join" | "swap" as kind:
+                if len(self._simulation.members) >= MEMBERS_MAX:
+                    return
+                newcomer = self._simulation.add_member()
+                learners.add(newcomer)
+                if kind == "swap" and others:
+                    voters.discard(self._dice.choice(others))
+            case "remove":
+                voters -= set(self._dice.sample(others, min(len(others), self._dice.choice((1, 1, 2)))))
+            case "demote" if others:
+                chosen = self._dice.choice(others)
+                voters.discard(chosen)
+                learners.add(chosen)
+            case "promote" if learners:
+                chosen = self._dice.choice(sorted(learners))
+                learners.discard(chosen)
+                voters.add(chosen)
+            case "dismiss" if learners:
+                learners.discard(self._dice.choice(sorted(learners)))
+        if len(voters) < min(2, len(membership.voters)):
+            return
+        if leader.core.change_membership(voters, learners, b"change", leader.clock()) is not None:
+            self._count("membership changed")
+        leader.carry_out()
+
+
+def newest_first(members: list[SimulatedMember]) -> list[SimulatedMember]:
+    """Sort by how up to date the logs are (Raft, 5.4.1)."""
+    return sorted(members, key=lambda m: (m.core.log.last_term, m.core.log.last_index), reverse=True)
+
+
+def healthy_quorum(simulation: CoreSimulation, seed: int) -> set[MemberId]:
+    """Choose who stays well, so that by all that Raft promises there must be a leader among them."""
+    dice = random.Random(f"healthy {seed}")
+    committed = simulation.one_history.membership
+    assert committed is not None
+    everybody = list(simulation.members)
+    for _ in range(50):
+        chosen = set(dice.sample(everybody, dice.randint(1, len(everybody))))
+        best = newest_first([simulation.members[m] for m in sorted(chosen)])[0].core.log.membership
+        if best is not None and committed.has_quorum(chosen) and best.has_quorum(chosen):
+            return chosen
+    return set(everybody)
