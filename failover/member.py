@@ -27,10 +27,10 @@ from failover.inbox import EventQueue
 from failover.life import Life
 from failover.machine import StateMachine
 from failover.net.addresses import Address
-from failover.net.endpoint import Transport, UdpTransport
+from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
-from failover.opening import NOTE_CLUSTER, Opened, open_identity, open_storage
+from failover.opening import NOTE_CLUSTER, Opened, open_identity, open_storage, open_transport
 from failover.raft.core import Core
 from failover.records import Depart, Moved, OpenInvite
 from failover.replica import Replica
@@ -113,7 +113,7 @@ class Member:
             clock=clock,
             sync_directory=self._sync_directory,
         )
-        self._driver.writer = writer_for(storage, self._driver.stored, self._life.stop, self._disk_is_troubled)
+        self._driver.writer = writer_for(storage, self._driver.stored, self._failed, self._disk_is_troubled)
         self._directory_seen: Directory | None = None
         self._members_seen: frozenset[MemberId] = frozenset()
 
@@ -298,11 +298,8 @@ class Member:
             with trio.CancelScope() as scope:
                 self._pumps.append(scope)
                 await pump()
-        except FailoverError as error:
-            self._life.stop(error)
         except Exception as error:
-            log.exception("member %s stops: this is a mistake of failover", self.id.hex()[:8])
-            self._life.stop(error)
+            self._failed(error)
 
     async def attend(self) -> None:
         """Do what is done now and then: watch the server function, keep the address known."""
@@ -377,6 +374,11 @@ class Member:
 
     def _send_ask(self, host: MemberId, ask: object) -> None:
         self._life.send_ask(host, ask)  # type: ignore[arg-type]
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, FailoverError):
+            log.error("member %s stops: %r", self.id.hex()[:8], error, exc_info=error)
+        self._life.stop(error)
 
     def _disk_is_troubled(self, trouble: str) -> None:
         self._life.trouble = trouble
@@ -464,7 +466,7 @@ async def open_member(
         serve: the server function; runs on exactly one member at a time. None proposes every request as it comes.
         name: at most 64 bytes of UTF-8; for people.
         bind: the address to listen on; "0.0.0.0" = all.
-        port: the UDP port; 0 = any free one.
+        port: the UDP port; 0 = that of the last run, or any free one.
         settings: timings and limits; equal on all members.
         transport: one's own network in place of UDP; what it carries is encrypted all the same.
         wake: called, from the member's thread, when an event was queued.
@@ -481,9 +483,9 @@ async def open_member(
     if len(name.encode("utf-8", "replace")) > 64 or not name:
         raise UsageError("a name has 1 to 64 bytes of UTF-8")
     settings = settings or Settings()
-    opened_transport = transport or UdpTransport(bind, port)
+    store = open_storage(storage)
     try:
-        store = open_storage(storage)
+        opened_transport = transport or open_transport(bind, port, store)
         try:
             opened = await open_identity(
                 store,
@@ -514,9 +516,9 @@ async def open_member(
                         await member.state_has_come()
                     yield member
         finally:
-            store.close()
+            opened_transport.close()
     finally:
-        opened_transport.close()
+        store.close()
 
 
 @asynccontextmanager

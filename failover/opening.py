@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from failover.admission import ask_to_join
 from failover.clock import Clock
-from failover.errors import BadTicket, MalformedBytes, StorageCorrupt, StorageMissing
+from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
-from failover.net.endpoint import Transport
+from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
 from failover.net.tickets import Ticket
@@ -28,6 +29,8 @@ from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
 
 NOTE_CLUSTER = "cluster"
 """Secrets and addresses as known last: what a member needs to find the others again. A coded `JoinAccepted`."""
+NOTE_PORT = "port"
+"""Of the last run, in ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,21 @@ def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
     if isinstance(storage, str | os.PathLike):
         return SqliteStorage(Path(storage))
     return storage
+
+
+def open_transport(bind: str, port: int, storage: Storage) -> UdpTransport:
+    """Open the socket; where any port will do, on that of the last run if it is free.
+
+    Members that were all away at once know of each other only where they were: were each to come back on another
+    port, none would ever find the others.
+    """
+    noted = storage.get_note(NOTE_PORT)
+    if port == 0 and noted is not None:
+        with suppress(FailoverError, ValueError):
+            return UdpTransport(bind, int(noted))
+    opened = UdpTransport(bind, port)
+    storage.set_note(NOTE_PORT, b"%d" % opened.address.port)
+    return opened
 
 
 async def open_identity(

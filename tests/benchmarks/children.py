@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +27,9 @@ class ChildFailed(Exception):
 class Child:
     """One process of a benchmark. Every wait is bounded; leaving the block kills it."""
 
-    def __init__(self, module: str, options: dict[str, Any]) -> None:
-        command = [sys.executable, "-m", module, json.dumps(options)]
+    def __init__(self, module: str, options: dict[str, Any], prefix: Sequence[str] = ()) -> None:
+        """Start it; `prefix` is a command that runs another, like `ip netns exec NAME`."""
+        command = [*prefix, sys.executable, "-m", module, json.dumps(options)]
         self.name = str(options.get("name", module))
         self._errors: list[str] = []
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -42,8 +44,11 @@ class Child:
             text=True,
             bufsize=1,
         )
-        for read in (self._read_answers, self._read_errors):
-            threading.Thread(target=read, daemon=True).start()
+        self._readers = [
+            threading.Thread(target=read, daemon=True) for read in (self._read_answers, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     @property
     def pid(self) -> int:
@@ -57,7 +62,7 @@ class Child:
         try:
             self._process.stdin.write(json.dumps({"number": self._number, "do": do, **arguments}) + "\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # closed
             raise ChildFailed(self._obituary(do)) from None
         return self._number
 
@@ -89,8 +94,22 @@ class Child:
         """Kill it with SIGKILL; returns the moment just before, on CLOCK_MONOTONIC."""
         moment = time.monotonic()
         os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._end(10)
         return moment
+
+    def signal(self, number: signal.Signals) -> float:
+        """Send it a signal; returns the moment just before, on CLOCK_MONOTONIC."""
+        moment = time.monotonic()
+        os.kill(self._process.pid, number)
+        return moment
+
+    def wait_for_end(self, seconds: float = 10.0) -> tuple[int, list[str]]:
+        """Wait until it ends by itself; returns its exit status and what it said on stderr."""
+        try:
+            self._end(seconds)
+        except subprocess.TimeoutExpired:
+            raise ChildFailed(f"{self.name} did not end within {seconds:g} s") from None
+        return self._process.returncode, list(self._errors)
 
     def close(self) -> None:
         """End it, kindly for two seconds, then not."""
@@ -98,10 +117,10 @@ class Child:
             with suppress(OSError):
                 self._process.stdin.close()
         try:
-            self._process.wait(3)
+            self._end(3)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._end(10)
 
     def __enter__(self) -> Child:
         return self
@@ -110,7 +129,17 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._end(10)
+
+    def _end(self, seconds: float) -> None:
+        """Wait for its end, and free what belongs to it here."""
+        self._process.wait(seconds)
+        for reader in self._readers:
+            reader.join(5)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
 
     def _obituary(self, doing: str) -> str:
         return (

@@ -19,14 +19,14 @@ VOTERS_MAX = 5
 class Cluster:
     """Some members, each a process; killed at the end of the block."""
 
-    def __init__(self, size: int, folder: Path | None, *, counting: bool = False, settings: str = "") -> None:
+    def __init__(self, size: int, folder: Path | None, *, worker: str = WORKER, **options: Any) -> None:
         """Start them and wait until as many vote as can; `folder` None = memory storage."""
         self.size = size
         self.members: list[Child] = []
         self.ids: dict[Child, str] = {}
         self.opened_s: dict[Child, float] = {}
         """How long `open_member` took; a newcomer has the state then."""
-        self._folder, self._counting, self._settings = folder, counting, settings
+        self._folder, self._worker, self._options = folder, worker, options
         self._storages: dict[Child, str | None] = {}
         self._names = count(1)
         try:
@@ -73,9 +73,9 @@ class Cluster:
         host = self.host
         return [member for member in self.members if member is not host]
 
-    def join(self) -> Child:
+    def join(self, **options: Any) -> Child:
         """One more member."""
-        return self._start(ticket=self.members[0].ask("invite", uses=1)["ticket"])
+        return self._start(ticket=self.members[0].ask("invite", uses=1)["ticket"], **options)
 
     def bury(self, dead: Child) -> None:
         """Forget a member whose process has ended."""
@@ -121,8 +121,7 @@ class Cluster:
         name = f"member {next(self._names)}"
         if storage is None and self._folder is not None:
             storage = str(self._folder / f"{name.replace(' ', '-')}.db")
-        options |= {"name": name, "storage": storage, "counting": self._counting, "settings": self._settings}
-        member = Child(WORKER, options)
+        member = Child(self._worker, self._options | options | {"name": name, "storage": storage})
         self.members.append(member)
         self._storages[member] = storage
         opened = member.wait(0, READY_S)

@@ -1,0 +1,43 @@
+"""What the tests with real processes ask and compare."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.children import Child
+from tests.benchmarks.cluster import Cluster
+
+
+def events_of(child: Child, *kinds: str) -> list[dict[str, Any]]:
+    """The events that the member heard, oldest first; of some kinds only, if named."""
+    return [event for event in child.ask("look")["events"] if not kinds or event["kind"] in kinds]
+
+
+def wait_for_event(cluster: Cluster, child: Child, kind: str, seconds: float, after: int = 0) -> dict[str, Any]:
+    """Wait until the member has heard more than `after` events of this kind; returns the newest."""
+    cluster.wait_for(lambda: len(events_of(child, kind)) > after, f"{child.name} did not hear {kind}", seconds)
+    return events_of(child, kind)[-1]
+
+
+def wait_until_equal(cluster: Cluster) -> None:
+    """Wait until all members have applied the same."""
+    cluster.wait_for(
+        lambda: len({child.ask("status")["applied"] for child in cluster.members}) == 1, "the members differ", 10
+    )
+
+
+def check_exactly_once(cluster: Cluster, folder: Path) -> int:
+    """Every request that anybody ever accepted is in every state exactly once; returns how many there are."""
+    wait_until_equal(cluster)
+    accepted = Counter(line for path in folder.glob("*.journal") for line in path.read_text().splitlines())
+    assert set(accepted.values()) <= {1}
+    for child in cluster.members:
+        counts = child.ask("counts")["counts"]
+        assert {body for body in accepted if counts.get(body) != 1} == set(), (
+            "lost or doubled"
+        )
+        assert {body for body, count in counts.items() if count != 1} == set(), "a request took effect twice"
+    assert len({child.ask("status")["digest"] for child in cluster.members}) == 1
+    return len(accepted)
