@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterator
+from itertools import count, repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,14 +19,31 @@ VOTERS_MAX = 5
 class Cluster:
     """Some members, each a process; killed at the end of the block."""
 
-    def __init__(self, size: int, folder: Path | None, *, worker: str = WORKER, **options: Any) -> None:
-        """Start them and wait until as many vote as can; `folder` None = memory storage."""
+    def __init__(
+        self,
+        size: int,
+        folder: Path | None,
+        *,
+        worker: str = WORKER,
+        places: Iterator[dict[str, Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Start them and wait until as many vote as can.
+
+        Args:
+            size: how many.
+            folder: for the files of their storages; None = memory.
+            worker: the module that is one member.
+            places: for each member the `prefix` of its command and its `bind`; None = all on this machine.
+            options: for all of them.
+        """
         self.size = size
         self.members: list[Child] = []
         self.ids: dict[Child, str] = {}
         self.opened_s: dict[Child, float] = {}
         """How long `open_member` took; a newcomer has the state then."""
         self._folder, self._worker, self._options = folder, worker, options
+        self._places = places or repeat({"prefix": (), "bind": "127.0.0.1"})
         self._storages: dict[Child, str | None] = {}
         self._names = count(1)
         try:
@@ -121,7 +138,9 @@ class Cluster:
         name = f"member {next(self._names)}"
         if storage is None and self._folder is not None:
             storage = str(self._folder / f"{name.replace(' ', '-')}.db")
-        member = Child(self._worker, self._options | options | {"name": name, "storage": storage})
+        place = next(self._places)
+        options = self._options | {"bind": place["bind"]} | options | {"name": name, "storage": storage}
+        member = Child(self._worker, options, place["prefix"])
         self.members.append(member)
         self._storages[member] = storage
         opened = member.wait(0, READY_S)
