@@ -88,6 +88,7 @@ class Driver:
         self._wake_at = math.inf
         self._in_round = False
         self._is_dirty = False
+        self._is_stopped = False
         self._kicked = False
         self._written = self._stored = 0
         self._held: deque[tuple[int, tuple[tuple[MemberId, Message], ...]]] = deque()
@@ -129,6 +130,10 @@ class Driver:
             self._kicked = True
             self._sleep.cancel()
 
+    def stop(self) -> None:
+        """The member is no more: nothing is decided, sent, stored or applied from now on."""
+        self._is_stopped = True
+
     # --- the round ---
 
     def tick_if_due(self) -> None:
@@ -141,11 +146,15 @@ class Driver:
     def round(self) -> None:
         """Step the core with all that has arrived, and carry out what it decides."""
         assert not self._in_round
+        if self._is_stopped:
+            return
         self._in_round = True
         try:
             now = self.clock()
             self._take_in(now)
             for _ in range(PASSES_MAX):
+                if self._is_stopped:
+                    return
                 self._is_dirty = False
                 effects = self.core.take_effects(now)
                 self._carry_out(effects, now)
@@ -223,6 +232,8 @@ class Driver:
 
     def stored(self, number: int) -> None:
         """Writes up to `number` are durable: what waited for them may leave."""
+        if self._is_stopped:
+            return
         now = self.clock()
         self._stored = max(self._stored, number)
         self.core.stored(number, now)

@@ -226,6 +226,7 @@ class Life:
             self.is_over.set()
             if self.hosting.tenure is not None:
                 self.hosting.stop(StopReason.CLOSED.value)
+            self.driver.stop()
             self.requests.close()
             self._turn()
 

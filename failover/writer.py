@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import trio
@@ -77,7 +78,7 @@ class ThreadWriter:
         Args:
             storage: where to write.
             stored: called in the loop with the number of the last write that is durable.
-            failed: called in the loop once, when the storage is damaged: nothing more will be written.
+            failed: called in the loop when the storage is damaged, or a callback raised: the member must stop.
             troubled: called in the loop when the disk refuses for the time being, and with "" when it is well.
         """
         self._storage = storage
@@ -153,10 +154,15 @@ class ThreadWriter:
                 return result
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._call_back, callback, *arguments)
+
+    def _call_back(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call in the loop. What escaped from here would end the whole loop, not only this member."""
         try:
-            self._token.run_sync_soon(callback, *arguments)
-        except trio.RunFinishedError:
-            return
+            callback(*arguments)
+        except Exception as error:
+            self._failed(error)
 
 
 class _ClosedWhileFull(FailoverError):

@@ -1,0 +1,56 @@
+"""A state machine for these tests, and members on the loopback interface with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import trio
+
+import failover
+
+
+class Tally:
+    """Keeps every command, in order. `b"boom"` raises."""
+
+    def __init__(self) -> None:
+        self.items: list[str] = []
+
+    def apply(self, command: bytes, context: failover.Context) -> bytes:
+        if command == b"boom":
+            raise RuntimeError("boom")
+        self.items.append(command.decode())
+        return str(len(self.items)).encode()
+
+    def view(self) -> tuple[str, ...]:
+        return tuple(self.items)
+
+    def snapshot(self) -> Iterator[bytes]:
+        yield json.dumps(self.items).encode()
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        self.items = json.loads(b"".join(chunks))
+
+    def digest(self) -> bytes:
+        return hashlib.sha256(repr(self.items).encode()).digest()
+
+
+def member(
+    machine: failover.StateMachine | None = None, **options: Any
+) -> AbstractAsyncContextManager[failover.Member]:
+    return failover.open_member(machine or Tally(), **{"bind": "127.0.0.1", **options})
+
+
+async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+    """Wait until the condition holds; fail with a plain timeout if it does not come to that."""
+    with trio.fail_after(within_s):
+        while not condition():  # noqa: ASYNC110  # views of members have no event to wait for
+            await trio.sleep(0.005)
+
+
+async def voters(count: int, *members: failover.Member) -> None:
+    """Wait until all of these members see so many voters."""
+    await until(lambda: all([s.kind for s in m.status().members].count("voter") == count for m in members))
