@@ -12,6 +12,7 @@ from failover.ids import MemberId
 from failover.net.endpoint import Transport
 from failover.net.peers import Peers
 from failover.net.tickets import Ticket
+from failover.nursery import open_hidden_nursery
 from failover.records import Admit, MemberInfo
 from failover.wire import JoinAccepted, JoinRefused, JoinRequest
 
@@ -91,7 +92,7 @@ async def ask_to_join(
     answer: list[JoinAccepted | JoinRefused] = []
     began = clock()
     with trio.CancelScope() as scope:
-        async with trio.open_nursery() as nursery:
+        async with open_hidden_nursery() as nursery:
             nursery.start_soon(_take_in, peers, transport, answer, scope, clock)
             for contact in ticket.contacts:
                 peers.connect_as_guest(

@@ -30,6 +30,7 @@ from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
+from failover.nursery import open_hidden_nursery
 from failover.opening import NOTE_CLUSTER, Opened, open_identity, open_storage, open_transport
 from failover.raft.core import Core
 from failover.records import Depart, Moved, OpenInvite
@@ -293,6 +294,7 @@ class Member:
         """Meet deadlines."""
         await self._guarded(self._driver.keep_time)
 
+    @trio.lowlevel.enable_ki_protection  # Ctrl+C belongs to the block, never into the middle of a round
     async def _guarded(self, pump: Callable[[], Awaitable[None]]) -> None:
         try:
             with trio.CancelScope() as scope:
@@ -337,17 +339,23 @@ class Member:
         It stays a member, warm: those who go on need no majority with it, and it votes again when it is back.
         """
         self._core.is_leaving = True
-        with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
-            if not self._life.is_over.is_set() and self._core.hand_over(None, self._clock()):
-                self._driver.kick()
-                while self._core.leadership is not None:
-                    await self._life.turned.wait()
-            while not self._life.is_over.is_set() and self._is_needed_for_quorum():
-                await self._life.turned.wait()
-        if not self._life.is_over.is_set():
-            self._core.resign(self._clock())
-            self._driver.round()
-        self._life.stop(None)
+        try:
+            with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
+                await self._make_way()
+            if not self._life.is_over.is_set():
+                self._core.resign(self._clock())
+                self._driver.round()
+        finally:
+            self._life.stop(None)
+
+    async def _make_way(self) -> None:
+        life, core = self._life, self._core
+        if not life.is_over.is_set() and core.hand_over(None, self._clock()):
+            self._driver.kick()
+            while core.leadership is not None and not life.is_over.is_set():
+                await life.turned.wait()
+        while not life.is_over.is_set() and self._is_needed_for_quorum():
+            await life.turned.wait()
 
     def _is_needed_for_quorum(self) -> bool:
         """Whether there is a leader that will take this member's vote away, and has not done so yet."""
@@ -496,7 +504,7 @@ async def open_member(
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
                 clock=clock,
             )
-            async with trio.open_nursery() as nursery:
+            async with open_hidden_nursery() as nursery:
                 events = EventQueue(wake)
                 member = Member(
                     opened=opened,
@@ -524,22 +532,23 @@ async def open_member(
 @asynccontextmanager
 async def _living(member: Member, nursery: trio.Nursery) -> AsyncIterator[None]:
     """Run the member's own tasks around the block. They outlive its cancellation, for the hand-over."""
-    scopes = []
+    tasks = (member.read, member.keep_time, member.attend)
+    scopes = [trio.CancelScope(shield=True) for _ in tasks]
 
-    async def shielded(task: Callable[[], Awaitable[None]]) -> None:
-        with trio.CancelScope(shield=True) as scope:
-            scopes.append(scope)
+    async def run(scope: trio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
+        with scope:
             await task()
 
-    nursery.start_soon(shielded, member.read)
-    nursery.start_soon(shielded, member.keep_time)
-    nursery.start_soon(shielded, member.attend)
-    member.begin()
     try:
+        for scope, task in zip(scopes, tasks, strict=True):
+            nursery.start_soon(run, scope, task)
+        member.begin()
         yield
     finally:
-        await member.close()
-        await member.writer_closed()
-        for scope in scopes:
-            scope.cancel()
-        nursery.cancel_scope.cancel()
+        try:
+            await member.close()
+        finally:
+            await member.writer_closed()
+            for scope in scopes:
+                scope.cancel()
+            nursery.cancel_scope.cancel()

@@ -29,3 +29,36 @@ async def test_nothing_is_heard_after_stopped(tmp_path: Path) -> None:
     async with member(found=True, storage=tmp_path / "a.db") as alone:
         await alone.request(b"a")
     assert isinstance(alone.poll()[-1], failover.Stopped)
+
+
+async def test_an_exception_in_the_block_comes_out_as_itself() -> None:
+    cause = KeyError("cause")
+    with pytest.raises(ValueError, match="mine") as raised:
+        async with member(found=True):
+            raise ValueError("mine") from cause
+    assert raised.value.__cause__ is cause
+
+
+async def test_a_keyboard_interrupt_in_the_block_comes_out_as_itself() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        async with member(found=True):
+            raise KeyboardInterrupt
+
+
+async def test_nobody_at_the_address_of_the_ticket_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("failover.admission.UNREACHABLE_AFTER_S", 0.1)
+    async with member(found=True) as founder:
+        ticket = await founder.invite()
+    with pytest.raises(failover.Unreachable, match="nobody answered at 127"):
+        async with member(ticket=ticket):
+            pass
+
+
+async def test_a_member_that_cannot_begin_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raising(self: failover.Member) -> None:
+        raise RuntimeError("the first round")
+
+    monkeypatch.setattr(failover.Member, "begin", raising)
+    with trio.fail_after(5), pytest.raises(RuntimeError, match="the first round"):
+        async with member(found=True):
+            pass
