@@ -44,6 +44,7 @@ from failover.raft.messages import (
     VoteResponse,
 )
 from failover.raft.standing import Standing
+from failover.raft.tenure import Tenure
 from failover.raft.timing import Timing
 from failover.raft.writing import Writing
 
@@ -107,8 +108,7 @@ class Core:
         """How long a quorum took to answer. Outlives a leadership: one that was lost because its promises were
         shorter than the round trip would else be followed by others just as short."""
 
-        self._tenure: Term | None = None
-        self._host_unwinding = False
+        self._tenure = Tenure()
         self.standing = Standing(self, dice)
         self._now = now
         self._deadline = math.inf
@@ -116,7 +116,6 @@ class Core:
         self._ceiling_written_s = hard_state.promise_ceiling_s
         self._messages_now: list[tuple[MemberId, Message]] = []
         self._messages_after: list[tuple[MemberId, Message]] = []
-        self._stop: StopReason | None = None
         self._install: SnapshotMeta | None = None
         self._send_snapshot: list[MemberId] = []
         self.standing.wait(now)
@@ -140,7 +139,7 @@ class Core:
     @property
     def tenure(self) -> Term | None:
         """The term in which this member is host, None if it is not."""
-        return self._tenure
+        return self._tenure.term
 
     @property
     def lease_until(self) -> float:
@@ -148,14 +147,14 @@ class Core:
 
         The margin is for hearing `StopHost` in time; a check at use may go up to the true end of the lease.
         """
-        if self._tenure is None or self.leadership is None:
+        if self._tenure.term is None or self.leadership is None:
             return -math.inf
         return self.leadership.lease.until(self.leadership.membership)
 
     @property
     def host_is_stopped(self) -> bool:
         """Whether no server function of this member runs or unwinds."""
-        return self._tenure is None and not self._host_unwinding
+        return self._tenure.is_stopped
 
     @property
     def applied_index(self) -> LogIndex:
@@ -216,7 +215,7 @@ class Core:
             (any more) or too much is uncommitted: then nothing happened.
         """
         self._wake(now)
-        if self._tenure is None or self.leadership is None:
+        if self._tenure.term is None or self.leadership is None:
             return None
         if self.applying.uncommitted_bytes > self.timing.uncommitted_bytes:
             return None
@@ -282,7 +281,7 @@ class Core:
     def host_stopped(self, now: float) -> None:
         """The server function has unwound completely."""
         self._wake(now)
-        self._host_unwinding = False
+        self._tenure.unwound()
         if self.leadership is not None:
             self.leadership.host_has_stopped(now)
 
@@ -324,7 +323,7 @@ class Core:
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
         effects = Effects(
-            stop_host=self._stop,
+            stop_host=self._tenure.take_stop(),
             messages_now=tuple(self._messages_now),
             write=write,
             messages_after_store=tuple(self._messages_after),
@@ -335,7 +334,7 @@ class Core:
             become_host=become_host,
             deadline=self._deadline,
         )
-        self._stop = self._install = None
+        self._install = None
         self._messages_now.clear()
         self._messages_after.clear()
         self._send_snapshot.clear()
@@ -364,31 +363,25 @@ class Core:
 
     def _begin_tenure_if_permitted(self, now: float) -> Term | None:
         leadership = self.leadership
-        if leadership is None or self._tenure is not None or self._host_unwinding or not leadership.may_host(now):
+        if leadership is None or not self._tenure.is_stopped or not leadership.may_host(now):
             return None
         leadership.has_hosted = True
-        self._tenure = self.term
+        self._tenure.begin(self.term)
         self.standing.quorum_is_lost = False
         return self.term
-
-    def _end_tenure(self, reason: StopReason) -> None:
-        if self._tenure is not None:
-            self._tenure = None
-            self._host_unwinding = True
-            self._stop = reason
 
     def end_tenure_for_hand_over(self) -> None:
         """The target is close: stop hosting now, release when that is done."""
         assert self.leadership is not None
         self.leadership.has_hosted = True  # whether it had begun or not, this term has no tenure any more
-        self._end_tenure(StopReason.HANDED_OVER)
+        self._tenure.end(StopReason.HANDED_OVER)
 
     # --- roles ---
 
     def become_follower(self, term: Term, leader: MemberId | None, now: float) -> None:
         """Follow in `term`, which is this member's own or a higher one."""
         assert term >= self.term
-        self._end_tenure(StopReason.HIGHER_TERM)
+        self._tenure.end(StopReason.HIGHER_TERM)
         self.standing.election = self.leadership = None
         if term > self.term:
             self.term, self.voted_for = term, None
@@ -412,14 +405,10 @@ class Core:
     def _step_down(self, reason: StopReason, now: float) -> None:
         assert self.leadership is not None
         self.leader_heard_at = now
-        self._end_tenure(reason)
+        self._tenure.end(reason)
         self.standing.election = self.leadership = None
         self.leader = None
         self.standing.back_off(now)
-
-    def promised(self, now: float) -> None:
-        """A promise was made: no candidacy before it ends."""
-        self.standing.wait(now)
 
     def vote_for(self, candidate: MemberId, now: float) -> None:
         """Give this term's vote to `candidate`."""

@@ -54,7 +54,7 @@ class Following:
         asked = min(message.promise_s, core.timing.promise_max_s)
         core.raise_ceiling_for(asked)
         granted = core.promise.grant(Release(sender, message.term), asked, now)
-        core.promised(now)
+        core.standing.wait(now)  # no candidacy before the promise ends
         self._commit(message.commit_index)
         answer = HeartbeatResponse(core.term, message.round, granted, core.log.last_index, core.is_leaving)
         # The answer says that this member is in the term. Once that is durable, no disk may delay it.
