@@ -15,7 +15,7 @@ import trio
 from failover.errors import Closed, OutcomeUnknown, Refused, UsageError
 from failover.ids import MemberId, Term
 from failover.records import COMMAND_SIZE_MAX, Caller
-from failover.sessions import OUTSTANDING_MAX
+from failover.sessions import OUTSTANDING_MAX, WINDOW
 from failover.wire import Answer, Ask, Verdict
 
 PATIENCE_FIRST_S = 0.1
@@ -46,6 +46,8 @@ class Requests:
         self._host: MemberId | None = None
         self._term = Term(0)
         self._places = trio.Semaphore(OUTSTANDING_MAX)
+        self._moved = trio.Event()
+        """Set, and replaced, when a request has ended."""
         self._closed = False
 
     async def request(self, body: bytes, *, timeout_s: float = math.inf, is_system: bool = False) -> bytes:
@@ -54,6 +56,8 @@ class Requests:
             raise UsageError(f"a request is 1 to {COMMAND_SIZE_MAX} bytes")
         with trio.move_on_after(timeout_s):
             async with self._places:
+                while self._next_number >= self._answered_below() + WINDOW:
+                    await self._moved.wait()  # replies are kept for so many behind one that waits long
                 if self._closed:
                     raise Closed("this member is closed; nothing happened")
                 return await self._request(body, is_system)
@@ -72,6 +76,8 @@ class Requests:
                 patience = min(2 * patience, PATIENCE_MAX_S)
         finally:
             del self._pending[pending.number]
+            self._moved.set()
+            self._moved = trio.Event()
         if pending.error is not None:
             raise pending.error
         assert pending.reply is not None
@@ -122,6 +128,9 @@ class Requests:
         if self._host is None:
             return
         pending.asked_term = self._term
-        below = min(self._pending, default=self._next_number)
+        below = self._answered_below()
         ask = Ask(self._term, self._session, pending.number, below, pending.is_system, pending.body)
         self._send(self._host, ask)
+
+    def _answered_below(self) -> int:
+        return next(iter(self._pending), self._next_number)  # they begin in the order of their numbers

@@ -14,7 +14,9 @@ from failover.ids import MemberId
 from failover.records import Caller
 
 OUTSTANDING_MAX = 64
-"""A caller has at most so many requests unanswered; the table keeps at most so many replies of it."""
+"""A caller has at most so many requests unanswered."""
+WINDOW = 2 * OUTSTANDING_MAX
+"""Its numbers stay within so many of the oldest unanswered one; the table keeps at most so many replies of it."""
 
 
 @dataclass(slots=True)
@@ -37,9 +39,9 @@ class Sessions:
             return True
         if caller.session < session.session or caller.number < session.answered_below:
             return False
-        return (
-            caller.number not in session.replies and caller.number < session.answered_below + 2 * OUTSTANDING_MAX
-        )
+        # What was refused or given up left no trace here: only the caller knows how far it has come.
+        below = max(session.answered_below, caller.answered_below)
+        return caller.number not in session.replies and caller.number < below + WINDOW
 
     def reply(self, caller: Caller) -> bytes | None:
         """The reply that the request got; None if it was not carried out, or is past its horizon."""
