@@ -150,7 +150,8 @@ class Leadership:
         Answers after the end of the lease are not counted, so without this the measured delays would never
         exceed what the promises allow for.
         """
-        self._core.quorum_delay.add(LEASE_FRACTION * self.promise_s(now) / DELAY_HEADROOM, now)
+        if not self.has_released:
+            self._core.quorum_delay.add(LEASE_FRACTION * self.promise_s(now) / DELAY_HEADROOM, now)
 
     def begin_hand_over(self, target: MemberId | None, now: float) -> bool:
         """Start handing over to `target`, or to the voter that is furthest along; False if nobody can take it."""

@@ -12,7 +12,7 @@ import math
 from collections import deque
 from enum import Enum
 
-from failover.ids import LogIndex
+from failover.ids import LogIndex, Term
 from failover.raft.log import entry_size
 from failover.raft.measure import RoundTrip
 from failover.raft.messages import AppendEntries
@@ -60,6 +60,8 @@ class Progress:
         """When the oldest unanswered append was first sent."""
         self._patience_factor = 1
         self._repeat_at = math.inf
+        self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
+        """While SNAPSHOT: what was sent reaches at least so far."""
 
     @property
     def repeat_at(self) -> float:
@@ -143,9 +145,27 @@ class Progress:
             if self.sending is Sending.PROBE:
                 self._repeat_at = min(self._repeat_at, now + self._patience_s())
 
-    def needs_snapshot(self) -> None:
-        """The entries that it needs are compacted away."""
+    def needs_snapshot(self, last_index: LogIndex, last_term: Term, now: float) -> None:
+        """The entries that it needs are compacted away: a snapshot that ends so is sent."""
         self._enter(Sending.SNAPSHOT)
+        self._snapshot_index, self._snapshot_term = last_index, last_term
+        self.asked_for_snapshot(now)
+
+    def asked_for_snapshot(self, now: float) -> None:
+        """It is asked now and then whether it has the snapshot: its own word of that may be lost."""
+        self._repeat_at = now + PATIENCE_MAX_S
+
+    def is_from_before_snapshot(self, index: LogIndex) -> bool:
+        """Whether a match up to `index` does not show that the snapshot has come."""
+        return self.sending is Sending.SNAPSHOT and index < self._snapshot_index
+
+    def has_snapshot(self, hint_index: LogIndex, hint_term: Term) -> bool:
+        """Whether a log that reaches so far shows that the snapshot has come, even one overtaken since."""
+        return (
+            self.sending is Sending.SNAPSHOT
+            and hint_index >= self._snapshot_index
+            and hint_term >= self._snapshot_term
+        )
 
     def snapshot_failed(self, last_index: LogIndex) -> None:
         """The transfer ended without success: probe again, which may lead to the next transfer."""

@@ -54,10 +54,13 @@ class Replication:
         log = self._core.log
         if message.success:
             index = min(message.index, log.last_index)
-            if progress.sending is Sending.SNAPSHOT and index < log.base_index:
-                return  # an answer from before the snapshot was started
+            if index < log.base_index and progress.is_from_before_snapshot(index):
+                return
             if progress.matched(index, now):
                 self.advance_commit(now)
+            return
+        if progress.has_snapshot(message.hint_index, message.hint_term):
+            progress.snapshot_failed(log.last_index)  # it came, and more was compacted meanwhile: look again
             return
         hint_index = min(message.hint_index, log.last_index)
         found_index, found_term = log.back_up(hint_index, message.hint_term)
@@ -67,8 +70,13 @@ class Replication:
         if not progress.refused(message.index, LogIndex(found_index + 1)):
             return
         if hint_index < log.base_index or found_term > message.hint_term:
-            progress.needs_snapshot()
-            self._core.send_snapshot(sender)
+            self._start_snapshot(sender, progress, now)
+
+    def _start_snapshot(self, member: MemberId, progress: Progress, now: float) -> None:
+        snapshot = self._core.log.snapshot
+        assert snapshot is not None, "nothing is compacted that no snapshot covers"
+        progress.needs_snapshot(snapshot.last_index, snapshot.last_term, now)
+        self._core.send_snapshot(member)
 
     def advance_commit(self, now: float) -> None:
         """Commit what a quorum holds, by counting in the own term only (Raft, figure 8)."""
@@ -83,8 +91,15 @@ class Replication:
 
     def tick(self, now: float) -> None:
         """Take late answers for lost, and tell the commit index where no entries will."""
-        for progress in self.progress.values():
-            if progress.repeat_at <= now:
+        for member, progress in self.progress.items():
+            if progress.repeat_at > now:
+                continue
+            if progress.sending is Sending.SNAPSHOT:
+                log = self._core.log
+                probe = AppendEntries(self._core.term, log.base_index, log.base_term, (), self._core.commit_index)
+                self._core.send_now(member, probe)
+                progress.asked_for_snapshot(now)
+            else:
                 progress.took_too_long(now)
         if now >= self.notice_at:
             self.notice_at = math.inf
@@ -100,8 +115,7 @@ class Replication:
         for member, progress in self.progress.items():
             while progress.may_send() and self._has_something_for(progress):
                 if progress.next_index <= self._core.log.base_index:
-                    progress.needs_snapshot()
-                    self._core.send_snapshot(member)
+                    self._start_snapshot(member, progress, now)
                     break
                 message = same.get(progress.next_index)
                 if message is None:

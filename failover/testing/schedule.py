@@ -67,9 +67,16 @@ class Plan:
                 snapshot_entries=dice.choice((30, 100)),
                 kept_entries=kept,
                 window_messages=4,
-                batch_bytes=600,
+                batch_bytes=6000,
             )
-        return cls(voters, learners, timing, faults, dice.choice((0.05, 0.3, 1.0)), dice.choice((0.003, 0.02)))
+        return cls(
+            voters,
+            learners,
+            timing,
+            faults,
+            calm_s=dice.choice((0.05, 0.3, 1.0)),
+            propose_s=dice.choice((0.003, 0.02)),
+        )
 
 
 class Schedule:

@@ -54,12 +54,12 @@ def report(outcomes: list[Outcome], took_s: float) -> None:
     elected = sorted(outcome.elected_s for outcome in outcomes)
     agreed = sorted(outcome.agreed_s for outcome in outcomes)
     print(
-        f"{len(outcomes)} runs well, {sum(o.simulated_s for o in outcomes) / 3600:.2f} simulated h in {took_s:.0f} s"
+        f"{len(outcomes)} runs well, {sum(o.simulated_s for o in outcomes) / 3600:.2f} simulated h, {took_s:.0f} s"
     )
     print(f"{sum(o.tenures for o in outcomes)} tenures, {sum(o.committed for o in outcomes)} committed")
     for name, times in (("elected", elected), ("agreed", agreed)):
         print(
-            f"{name}: p50 {times[len(times) // 2]:.3f} p99 {times[len(times) * 99 // 100]:.3f} max {times[-1]:.3f} s"
+            f"{name}: p50 {times[len(times) // 2]:.3f} p99 {times[len(times) * 99 // 100]:.3f} max {times[-1]:.3f}"
         )
     print(", ".join(f"{what} {number}" for what, number in sorted(happened.items())))
 
