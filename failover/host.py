@@ -30,6 +30,9 @@ class Desk(Protocol):
     def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
         """Append a command; None if the tenure is over."""
 
+    def next_index(self) -> LogIndex:
+        """Where the next command would stand."""
+
     def refuse(self, caller: Caller, reason: str) -> None:
         """Tell a caller that its request was refused before anything happened."""
 
@@ -100,10 +103,11 @@ class Commit:
 class Request:
     """A request of some member to this host. One request, at most one command."""
 
-    __slots__ = ("_tenure", "body", "caller")
+    __slots__ = ("_is_answered", "_tenure", "body", "caller")
 
     def __init__(self, tenure: Tenure, caller: Caller, body: bytes) -> None:
         self._tenure = tenure
+        self._is_answered = False
         self.caller = caller
         self.body = body
         """What the member sent."""
@@ -121,36 +125,56 @@ class Request:
 
         Raises:
             NotHost: the tenure is over; nothing happened here, and the member asks the next host.
+            UsageError: the request was proposed or refused before.
 
-        Returns when appended, so that many travel together; waits only while very many are not applied yet.
+        Returns when appended, so that many travel together; waits only while very much is not applied yet.
         Cancelled before it returns, nothing was appended.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
         tenure = self._tenure
-        while tenure.ahead >= AHEAD_MAX:
+        while (
+            tenure.ahead >= AHEAD_MAX or propose(tenure, self.body if command is None else command, self) is None
+        ):
+            tenure.check()
             if tenure.room is None:
                 tenure.room = trio.Event()
             await tenure.room.wait()
-        propose(tenure, self.body if command is None else command, self.caller)
-        await trio.lowlevel.checkpoint_if_cancelled()
 
     def refuse(self, reason: str) -> None:
         """Answer that nothing will be done. Without refusal or proposal the member asks again.
 
         Raises:
             NotHost: the tenure is over.
+            UsageError: the request was proposed or refused before.
         """
+        self.check_unanswered()
         self._tenure.check()
         self._tenure.desk.refuse(self.caller, reason[:200])
+        self._is_answered = True
+
+    def check_unanswered(self) -> None:
+        """Refuse a second answer: who was told no must never see it done."""
+        if self._is_answered:
+            raise UsageError("this request was proposed or refused before; one request, one command")
+
+    def answered(self) -> None:
+        """It was proposed: its reply goes back when that is applied."""
+        self._is_answered = True
 
 
-def propose(tenure: Tenure, command: bytes, caller: Caller | None) -> LogIndex:
-    """Append a command of this tenure, or say clearly that it did not happen."""
+def propose(tenure: Tenure, command: bytes, answering: Request | None) -> LogIndex | None:
+    """Append a command of this tenure, or say clearly that it did not happen; None if too much is under way."""
     if not isinstance(command, bytes) or not 1 <= len(command) <= COMMAND_SIZE_MAX:
         raise UsageError(f"a command is 1 to {COMMAND_SIZE_MAX} bytes")
+    if answering is not None:
+        answering.check_unanswered()
     tenure.check()
-    index = tenure.desk.propose(command, caller)
+    index = tenure.desk.propose(command, answering.caller if answering else None)
     if index is None:
-        raise NotHost("the tenure is over, or too much waits for a quorum; nothing happened")
+        tenure.check()
+        return None
+    if answering is not None:
+        answering.answered()
     tenure.ahead += 1
     return index
 
@@ -170,8 +194,14 @@ class Host:
 
     @property
     def state(self) -> object:
-        """The newest picture of the application's state (`StateMachine.view`)."""
-        return self._tenure.desk.view()
+        """The newest picture of the application's state (`StateMachine.view`).
+
+        Raises:
+            NotHost: the tenure is over; somebody else may have changed the state since.
+        """
+        view = self._tenure.desk.view()
+        self._tenure.check()
+        return view
 
     @property
     def time(self) -> float:
@@ -191,21 +221,16 @@ class Host:
         self._tenure.check()
         self._tenure.alive_at = self._tenure.clock()
 
-    async def requests(self) -> AsyncIterator[Request]:
+    def requests(self) -> AsyncIterator[Request]:
         """Yield the members' requests in the order of their arrival, each once in this tenure.
 
         Ends only by cancellation, with the tenure. A request that is taken and neither proposed nor refused is
-        asked again by its sender, and yielded again by the next host only.
+        asked again by its sender, and yielded again by the next host only. Several tasks may share the work.
+
+        Raises:
+            NotHost: the tenure is over.
         """
-        tenure = self._tenure
-        while True:
-            while not tenure.waiting:
-                tenure.arrived = trio.Event()
-                await tenure.arrived.wait()
-            tenure.check()
-            request = tenure.waiting.popleft()
-            tenure.taken_at = tenure.clock()
-            yield request
+        return _Requests(self._tenure)
 
     def propose(self, command: bytes, answering: Request | None = None) -> LogIndex:
         """Append a command; returns its index at once, before it is stored or committed anywhere.
@@ -216,8 +241,12 @@ class Host:
 
         Raises:
             NotHost: the tenure is over, or too much waits for a quorum; nothing happened.
+            UsageError: the request was proposed or refused before.
         """
-        return propose(self._tenure, command, answering.caller if answering else None)
+        index = propose(self._tenure, command, answering)
+        if index is None:
+            raise NotHost("the tenure is over, or too much waits for a quorum; nothing happened")
+        return index
 
     async def commit(self, command: bytes) -> bytes:
         """Append a command and wait until it is applied here; returns `apply`'s reply.
@@ -231,9 +260,38 @@ class Host:
         Cancelled, it may have happened or not.
         """
         tenure = self._tenure
-        index = propose(tenure, command, None)
-        commit = tenure.commits[index] = Commit()
+        expected = tenure.desk.next_index()  # alone and in memory, it is applied before `propose` returns
+        commit = tenure.commits[expected] = Commit()
+        try:
+            index = self.propose(command)
+        except BaseException:
+            tenure.commits.pop(expected, None)
+            raise
+        assert index == expected
         await commit.done.wait()
         if commit.reply is None or not tenure.is_running():
             raise OutcomeUnknown("the tenure ended before the command was known to be applied")
         return commit.reply
+
+
+class _Requests:
+    """No generator: one that is left in the middle would be the garbage collector's to unwind."""
+
+    def __init__(self, tenure: Tenure) -> None:
+        self._tenure = tenure
+
+    def __aiter__(self) -> _Requests:
+        return self
+
+    async def __anext__(self) -> Request:
+        tenure = self._tenure
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not tenure.waiting:
+            tenure.check()
+            await tenure.arrived.wait()
+        request = tenure.waiting.popleft()
+        tenure.taken_at = tenure.clock()
+        if not tenure.waiting:
+            tenure.arrived = trio.Event()
+        tenure.check()
+        return request

@@ -135,7 +135,10 @@ class Hosting:
         if error is None:
             self._failures = 0
         elif self.tenure is tenure:
-            self.give_up(error)
+            if (
+                tenure.is_running()
+            ):  # else it failed because the tenure is over, and only the core has yet to say so
+                self.give_up(error)
             await tenure.over.wait()
         self._driver.host_stopped()
 
@@ -189,6 +192,10 @@ class Hosting:
     def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
         """Append a command of the application."""
         return self._driver.propose(RECORDS.encode(AppCommand(self._time_us(), caller, command)))
+
+    def next_index(self) -> LogIndex:
+        """Where the next command would stand."""
+        return LogIndex(self._driver.core.log.last_index + 1)
 
     def refuse(self, caller: Caller, reason: str) -> None:
         """Answer that nothing will be done; a late copy of the request gets the same answer."""
