@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from tally import member, until
+from tally import member, until, voters
 
 import failover
 
@@ -92,8 +92,13 @@ async def test_every_method_of_a_host_is_refused_from_the_end_of_the_lease_on() 
     def clock() -> float:
         return now[0] + trio.current_time()
 
-    async with member(found=True, serve=serve, clock=clock) as alone, trio.open_nursery() as nursery:
-        nursery.start_soon(alone.request, b"a")
+    async with (
+        member(found=True, serve=serve, clock=clock) as founder,
+        member(ticket=await founder.invite()) as other,
+        trio.open_nursery() as nursery,
+    ):
+        await voters(2, founder, other)
+        nursery.start_soon(founder.request, b"a")
         await until(lambda: taken)
         host, request = kept[0], taken[0]
         host.propose(b"b")
@@ -110,5 +115,5 @@ async def test_every_method_of_a_host_is_refused_from_the_end_of_the_lease_on() 
         for wait in (lambda: host.commit(b"d"), request.propose, host.requests().__anext__):
             with pytest.raises(failover.NotHost):
                 await wait()
-        assert not host.is_running() and not alone.is_host
+        assert not host.is_running() and not founder.is_host
         nursery.cancel_scope.cancel()
