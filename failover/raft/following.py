@@ -86,11 +86,11 @@ class Following:
             self._refuse(sender, message)
             return
         matched = LogIndex(message.prev_log_index + len(message.entries))
-        while (early := self._early.pop(core.log.last_index, None)) is not None:
+        while self._early and (first := min(self._early)) <= core.log.last_index:
+            early = self._early.pop(first)
             self._early_bytes -= _size(early)
-            if not self._take(early):
-                break
-            matched = LogIndex(early.prev_log_index + len(early.entries))
+            if self._take(early):
+                matched = max(matched, LogIndex(early.prev_log_index + len(early.entries)))
         core.send_after_store(sender, AppendResponse(core.term, True, max(matched, core.commit_index)))
 
     def install_snapshot(self, sender: MemberId, message: InstallSnapshot, now: float) -> None:
