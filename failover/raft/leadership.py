@@ -7,6 +7,7 @@ held, and no earlier server function of this member still runs; it ends for good
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,7 @@ class Leadership:
     def tick(self, now: float) -> None:
         """Send what is due."""
         self.replication.tick(now)
+        self._leave_hanging_disk(now)
         if self.handing_over is not None:
             self._go_on_handing_over(self.handing_over, now)
         if self.has_released:
@@ -159,7 +161,7 @@ class Leadership:
             return target in (None, self.handing_over.target)
         candidates = [member for member in self.membership.voters if self._may_take_over(member, now)]
         if target is None:
-            target = max(candidates, key=lambda m: (self.replication.match_index(m), m), default=None)
+            target = self._furthest(candidates)
         if target is None or target not in candidates or not self.is_settled or self.membership.is_joint:
             return False
         self.handing_over = HandingOver(target, now + self._core.timing.hand_over_s)
@@ -253,6 +255,18 @@ class Leadership:
             alive = self._is_alive(member, now) and progress.heartbeat_repeats < HEARTBEAT_REPEATS
             progress.heartbeat_due = now + patience if alive else math.inf
             progress.heartbeat_repeats += 1
+
+    def _leave_hanging_disk(self, now: float) -> None:
+        """A disk that hangs keeps this member from being of use: let one lead whose disk is ahead."""
+        if self.handing_over is None and self._core.disk_hangs(now):
+            target = self._furthest(
+                [member for member in self.membership.voters if self._may_take_over(member, now)]
+            )
+            if target is not None and self.replication.match_index(target) > self._core.durable_index:
+                self.begin_hand_over(target, now)
+
+    def _furthest(self, members: Iterable[MemberId]) -> MemberId | None:
+        return max(members, key=lambda member: (self.replication.match_index(member), member), default=None)
 
     def tend_voters(self, now: float) -> None:
         """Change the voters where the autopilot finds that something is to be gained."""
