@@ -87,6 +87,7 @@ class Hosting:
         self._refused: OrderedDict[tuple[MemberId, int, int], str] = OrderedDict()
         self._changes: deque[_Change] = deque()
         self._failures = 0
+        self._back_off_s = 0.0
 
     # --- tenure ---
 
@@ -117,6 +118,8 @@ class Hosting:
         assert tenure is not None
         tenure.end()
         failure, self._failure = self._failure, None
+        if failure is None:
+            self._failures = 0
         self._ended(tenure.epoch, reason, failure)
         self._scope.cancel()
         self._under_way.clear()
@@ -147,15 +150,17 @@ class Hosting:
         if self._failure is not None:
             return  # under way
         self._failure = error
-        core, now = self._driver.core, self._driver.clock()
-        back_off = min(self._settings.serve_back_off_s * 2**self._failures, LAST_BACK_OFF_S)
-        core.stand_last(now + back_off)
-        if not core.hand_over(None, now):
-            if len(core.log.membership.voters if core.log.membership else ()) > 1:
-                core.resign(now)
-            else:
-                core.resign(now, stand_again_after_s=back_off)
+        self._back_off_s = min(self._settings.serve_back_off_s * 2**self._failures, LAST_BACK_OFF_S)
         self._failures += 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hand over, or resign; to be repeated, since a hand-over whose target went silent is given up."""
+        core, now = self._driver.core, self._driver.clock()
+        core.stand_last(now + self._back_off_s)
+        if not core.hand_over(None, now):
+            is_alone = core.log.membership is not None and core.log.membership.voters == {self._me}
+            core.resign(now, stand_again_after_s=self._back_off_s if is_alone else 0.0)
         self._driver.kick()
 
     async def watch(self) -> None:
@@ -164,6 +169,9 @@ class Hosting:
             await trio.sleep(WATCH_S)
             tenure, now = self.tenure, self._driver.clock()
             if tenure is None or not tenure.is_running():
+                continue
+            if self._failure is not None:
+                self._let_go()
                 continue
             if not tenure.waiting:
                 tenure.taken_at = now

@@ -54,3 +54,19 @@ async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
 async def voters(count: int, *members: failover.Member) -> None:
     """Wait until all of these members see so many voters."""
     await until(lambda: all([s.kind for s in m.status().members].count("voter") == count for m in members))
+
+
+class Cuttable(failover.UdpTransport):
+    """UDP that can go silent."""
+
+    def __init__(self) -> None:
+        super().__init__("127.0.0.1")
+        self.is_cut = False
+
+    def send(self, data: bytes, address: Any) -> None:
+        if not self.is_cut:
+            super().send(data, address)
+
+    def receive_nowait(self) -> Any:
+        received = super().receive_nowait()
+        return None if self.is_cut else received

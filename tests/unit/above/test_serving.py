@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from tally import member, until, voters
+from tally import Cuttable, member, until, voters
 
 import failover
 
@@ -117,3 +117,26 @@ async def test_every_method_of_a_host_is_refused_from_the_end_of_the_lease_on() 
                 await wait()
         assert not host.is_running() and not founder.is_host
         nursery.cancel_scope.cancel()
+
+
+async def test_a_failed_server_function_is_replaced_though_the_chosen_successor_went_silent() -> None:
+    async def serve(host: failover.Host) -> None:
+        async for request in host.requests():
+            await request.propose()
+            if request.body == b"fail":
+                raise RuntimeError("the server function")
+
+    settings = failover.Settings(timing=failover.Timing(hand_over_s=0.2))
+    wires = [Cuttable(), Cuttable()]
+    async with (
+        member(found=True, serve=serve, settings=settings) as founder,
+        member(ticket=await founder.invite(), transport=wires[0], settings=settings) as one,
+        member(ticket=await founder.invite(), transport=wires[1], settings=settings) as two,
+    ):
+        await voters(3, founder, one, two)
+        chosen = max(one, two, key=lambda each: each.id)
+        left = min(one, two, key=lambda each: each.id)
+        wires[0 if chosen is one else 1].is_cut = True
+        await founder.request(b"fail", timeout=2)
+        assert await founder.request(b"a", timeout=4) == b"2"
+        assert left.is_host
