@@ -5,6 +5,7 @@ Each checker raises `Violation` at the first step that breaks its rule.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable
 
 from failover.ids import LogIndex, MemberId, Term
@@ -105,12 +106,16 @@ class OneHistory:
             else:
                 raise Violation(f"{member!r} applies {entry.index} before {len(self.committed) + 1}")
 
-    def leads(self, member: MemberId, last_index: LogIndex, entries: Iterable[Entry]) -> None:
-        """A new leader holds these entries (the tail of its log): nothing committed may be missing."""
-        if last_index < len(self.committed):
-            raise Violation(f"leader {member!r} ends at {last_index}, committed is {len(self.committed)}")
+    def leads(self, member: MemberId, term: Term, last_index: LogIndex, entries: Iterable[Entry]) -> None:
+        """A new leader holds these entries (the tail of its log): nothing of earlier terms may be missing.
+
+        A member that was paused as a candidate may win on waking, in a term that is long over.
+        """
+        needed = bisect.bisect_left(self.committed, term, key=lambda committed: committed[0])
+        if last_index < needed:
+            raise Violation(f"leader {member!r} of term {term} ends at {last_index}, committed is {needed}")
         for entry in entries:
-            if entry.index <= len(self.committed) and self.committed[entry.index - 1][0] != entry.term:
+            if entry.index <= needed and self.committed[entry.index - 1][0] != entry.term:
                 raise Violation(f"leader {member!r} has another entry at {entry.index}")
 
     def hosts(self, member: MemberId, term: Term, applied_index: LogIndex) -> None:

@@ -233,7 +233,7 @@ class CoreSimulation:
         if (member.me, core.term) not in self._led:
             self._led.add((member.me, core.term))
             tail = core.log.between(core.log.base_index, core.log.last_index)
-            self.one_history.leads(member.me, core.log.last_index, tail)
+            self.one_history.leads(member.me, core.term, core.log.last_index, tail)
         if self.held.is_news(core.commit_index):
             index, term = core.commit_index, core.log.term_at(core.commit_index)
             assert term is not None and core.log.membership is not None

@@ -91,8 +91,8 @@ class Schedule:
         self._actions = (
             (self._crash, 3), (self._crash_host, 2), (self._pause, 2), (self._pause_host, 2), (self._partition, 3),
             (self._cut_one_way, 3), (self._cut_one_link, 2), (self._heal, 4), (self._slow_disk, 2),
-            (self._hand_over, 4), (self._change_membership, 4), (self._restart_all, 4), (self._crash_everybody, 0.3),
-            (self._resign, 0.5), (self._burst, 1),
+            (self._hand_over, 4), (self._change_membership, 4), (self._restart_all, 4),
+            (self._crash_everybody, 0.3), (self._resign, 0.5), (self._burst, 1),
         )  # fmt: skip
         self._plan_next(self._strike, plan.calm_s)
         self._plan_next(self._propose, plan.propose_s)

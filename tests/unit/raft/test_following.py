@@ -225,15 +225,10 @@ def test_a_new_leader_makes_every_log_of_figure_7_equal_to_its_own(name):
     leader = Bench(A, log=log_of(*FIGURE_7["leader"]), term=7).win()
     other = Bench(C, log=log_of(*FIGURE_7[name]), term=7).oversleep(FAR)
     rounds = 0
-    for rounds in range(20):
-        messages = leader.take(AppendEntries, C)
-        if not messages:
-            break
-        leader.oversleep(leader.now)
-        for message in messages:
-            other.get(A, message)
-        for answer in other.take(AppendResponse):
-            leader.get(C, answer)
+    while messages := leader.take(AppendEntries, C):
+        rounds += 1
+        other.get(A, *messages)
+        leader.get(C, *other.take(AppendResponse))
     assert other.terms == leader.terms
     assert rounds <= 5
 
