@@ -265,10 +265,16 @@ class Driver:
 
     def propose(self, command: bytes) -> LogIndex | None:
         """Give the core a command; None if there is no tenure."""
-        entry = self.core.propose(command, self.clock())
+        core = self.core
+        entry = core.propose(command, self.clock())
         if entry is None:
             return None
-        self._changed()
+        self._is_dirty = True
+        if not self._in_round:
+            if core.commit_index + 1 == entry.index:
+                self.round()  # nothing is under way that it could travel with: do not wait for company
+            else:
+                self.kick()
         return entry.index
 
     def send(self, to: MemberId, message: object) -> None:

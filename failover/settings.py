@@ -55,6 +55,7 @@ class Settings:
                 stagger_s=0.060,
                 repeat_min_s=0.020,
                 notice_s=0.010,
+                window_bytes=512 * 1024,
             )
         )
 

@@ -41,7 +41,7 @@ class Timing:
     """The most command bytes in one `AppendEntries` (one entry may exceed it)."""
     window_messages: int = 64
     """The most `AppendEntries` under way to one follower."""
-    window_bytes: int = 512 * 1024
+    window_bytes: int = 128 * 1024
     """The most command bytes under way to one follower."""
     uncommitted_bytes: int = 16 * 1024 * 1024
     """Proposals beyond this much uncommitted are refused."""
