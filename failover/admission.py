@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import trio
 
-from failover.directory import ADMITTED, Directory
+from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
 from failover.net.endpoint import Transport
+from failover.net.frames import MESSAGE_SIZE_MAX
 from failover.net.peers import Peers
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
 from failover.records import Admit, MemberInfo
-from failover.wire import JoinAccepted, JoinRefused, JoinRequest
+from failover.wire import WIRE, JoinAccepted, JoinRefused, JoinRequest
 
 GUESTS_MAX = 16
-MEMBERS_IN_ANSWER_MAX = 8
-"""As many as fit into a datagram; the log brings the others."""
 UNREACHABLE_AFTER_S = 5.0
 ASK_AGAIN_S = 0.25
 """A lost answer costs this long; asking twice admits once."""
@@ -31,7 +31,7 @@ class Admission:
         self,
         peers: Callable[[], Peers],
         directory: Callable[[], Directory | None],
-        ask: Callable[[Admit], object],
+        ask: Callable[[Admit], Awaitable[bytes]],
         nursery: trio.Nursery,
         clock: Callable[[], float],
     ) -> None:
@@ -54,29 +54,28 @@ class Admission:
     async def _bring_before_host(self, guest: MemberId, request: JoinRequest) -> None:
         info = MemberInfo(guest, request.name, request.addresses[:8])
         try:
-            reply = await self._ask(Admit(info, request.invite))  # type: ignore[misc]
+            await self._ask(Admit(info, request.invite))
         except Refused as error:
             self._peers().send_to_guest(guest, JoinRefused(str(error)), self._clock())
         except FailoverError:
             pass  # the guest asks again
         else:
             directory = self._directory()
-            if reply != ADMITTED:
-                self._peers().send_to_guest(guest, JoinRefused(reply.decode()), self._clock())
-            elif directory is not None and guest in directory.members:
+            if directory is not None and guest in directory.members:
                 self._accept(guest, directory)
         finally:
             self._under_way.discard(guest)
 
     def _accept(self, guest: MemberId, directory: Directory) -> None:
-        infos = [info for info in directory.members.values() if info.member != guest]
         answer = JoinAccepted(
             directory.secret_epoch,
             directory.psk,
             directory.gate,
             directory.generation,
-            tuple(infos[:MEMBERS_IN_ANSWER_MAX]),
+            tuple(info for info in directory.members.values() if info.member != guest),
         )
+        while len(WIRE.encode(answer)) > MESSAGE_SIZE_MAX:  # the log brings the others
+            answer = replace(answer, members=answer.members[:-1])
         self._peers().send_to_guest(guest, answer, self._clock())
 
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from failover.errors import BadAddress
 from failover.ids import ClusterId, Generation, MemberId
-from failover.net.addresses import Address
+from failover.net.addresses import ADDRESSES_MAX, Address, parse
 from failover.net.bounds import MaxSize
 from failover.net.codec import Codec
 
 COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
+ADDRESS_SIZE_MAX = 64
+"""Characters; the longest address with a port has 53."""
 
 Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
 Key = Annotated[bytes, MaxSize(32)]
+Addresses = Annotated[tuple[Annotated[str, MaxSize(ADDRESS_SIZE_MAX)], ...], MaxSize(ADDRESSES_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,18 @@ class MemberInfo:
 
     member: MemberId
     name: Name
-    addresses: tuple[str, ...]
+    addresses: Addresses
 
     def parsed_addresses(self) -> tuple[Address, ...]:
-        """The addresses as the net takes them."""
-        return tuple(Address(*_split(text)) for text in self.addresses)
+        """The addresses as the net takes them; what is none, whoever wrote it, is left out."""
+        return tuple(address for text in self.addresses if (address := _parsed(text)) is not None)
 
 
-def _split(text: str) -> tuple[str, int]:
-    ip, _, port = text.rpartition(":")
-    return ip.strip("[]"), int(port)
+def _parsed(text: str) -> Address | None:
+    try:
+        return parse(text)
+    except BadAddress:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Annotated
 from failover.ids import Generation, MemberId, Term
 from failover.net.bounds import MaxSize
 from failover.net.codec import CORE_KINDS, Codec
-from failover.records import Command, Key, MemberInfo, Name
+from failover.records import Addresses, Command, Key, MemberInfo, Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class JoinRequest:
 
     invite: Key
     name: Name
-    addresses: tuple[str, ...]
+    addresses: Addresses
 
 
 @dataclass(frozen=True, slots=True)
