@@ -11,9 +11,9 @@ from failover.ids import ClusterId, Generation, MemberId
 from failover.records import Admit, Depart, Founding, MemberInfo, Moved, OpenInvite, SystemAction
 
 INVITES_MAX = 64
-"""Open invites; the oldest gives way to a new one."""
+"""Invites kept; one that is used up gives way to a new one, else the oldest."""
 
-ADMITTED, REFUSED_INVITE, DONE = b"admitted", b"the invite is used up, expired or unknown", b"done"
+ADMITTED, DONE = b"admitted", b"done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,13 @@ class Directory:
         if action.info.member in self.members:
             return True
         invite = self.invites.get(action.invite)
-        return invite is not None and (invite.expires_at == 0 or unix_now < invite.expires_at)
+        return invite is not None and invite.uses > 0 and (invite.expires_at == 0 or unix_now < invite.expires_at)
 
     def after(self, action: SystemAction) -> tuple[Directory, bytes]:
         """The directory after a committed action, and the reply to whoever asked for it."""
         match action:
             case OpenInvite():
-                kept = dict(list(self.invites.items())[-(INVITES_MAX - 1) :])
-                return replace(self, invites=kept | {action.invite: action}), DONE
+                return replace(self, invites=self._with_room() | {action.invite: action}), DONE
             case Admit():
                 return self._after_admitting(action)
             case Depart():
@@ -64,14 +63,19 @@ class Directory:
                     return self, DONE
                 return replace(self, members=self.members | {action.info.member: action.info}), DONE
 
+    def _with_room(self) -> dict[bytes, OpenInvite]:
+        if len(self.invites) < INVITES_MAX:
+            return self.invites
+        used_up = (key for key, invite in self.invites.items() if invite.uses == 0)
+        going = next(used_up, next(iter(self.invites)))
+        return {key: invite for key, invite in self.invites.items() if key != going}
+
     def _after_admitting(self, action: Admit) -> tuple[Directory, bytes]:
         if action.info.member in self.members:
             return self, ADMITTED
-        invite = self.invites.get(action.invite)
-        if invite is None:
-            return self, REFUSED_INVITE
-        invites = {key: value for key, value in self.invites.items() if key != action.invite}
-        if invite.uses > 1:
-            invites[action.invite] = replace(invite, uses=invite.uses - 1)
-        members = self.members | {action.info.member: action.info}
+        # The host found the invite open; the entry has changed the membership already, so there is no way back.
+        members, invites = self.members | {action.info.member: action.info}, self.invites
+        if (invite := invites.get(action.invite)) is not None:
+            # One that is used up stays: with it, a newcomer whose answer was lost can ask again.
+            invites = invites | {action.invite: replace(invite, uses=max(0, invite.uses - 1))}
         return replace(self, members=members, invites=invites), ADMITTED

@@ -39,7 +39,7 @@ class Applied:
     entry: Entry
     caller: Caller | None = None
     reply: bytes | None = None
-    """None: not carried out, because it had been before, or its caller is long gone."""
+    """None: not carried out, because it had been before, or its caller is gone."""
     action: SystemAction | None = None
     """The library's own action, if it was one."""
 
@@ -103,11 +103,19 @@ class Replica:
     ) -> Applied:
         if caller is None:
             return Applied(entry, None, carry_out(), action)
-        if not self.sessions.is_new(caller):
-            return Applied(entry, caller, self.sessions.reply(caller))
+        is_new = self._is_member(caller) and self.sessions.is_new(caller)
+        # A change of membership is in force since it was appended: the directory follows it, whoever asked for it.
+        if not is_new and entry.membership is None:
+            return Applied(entry, caller, self.sessions.reply(caller) if self._is_member(caller) else None)
         reply = carry_out()
-        self.sessions.add(caller, reply)
+        if is_new and self._is_member(caller):
+            self.sessions.add(caller, reply)
         return Applied(entry, caller, reply, action)
+
+    def _is_member(self, caller: Caller) -> bool:
+        """What a removed member had done is forgotten, and must not be done again."""
+        assert self.directory is not None
+        return caller.member in self.directory.members
 
     def _apply_to_machine(self, entry: Entry, record: AppCommand) -> bytes:
         assert self.directory is not None
