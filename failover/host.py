@@ -288,10 +288,10 @@ class _Requests:
         await trio.lowlevel.checkpoint_if_cancelled()
         while not tenure.waiting:
             tenure.check()
+            if tenure.arrived.is_set():
+                tenure.arrived = trio.Event()
             await tenure.arrived.wait()
         request = tenure.waiting.popleft()
         tenure.taken_at = tenure.clock()
-        if not tenure.waiting:
-            tenure.arrived = trio.Event()
         tenure.check()
         return request

@@ -17,11 +17,23 @@ from failover.driver import Driver
 from failover.errors import FailoverError, MalformedBytes
 from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
-from failover.records import ACTIONS, RECORDS, Admit, AppCommand, Caller, Depart, SystemAction, SystemCommand
+from failover.records import (
+    ACTIONS,
+    RECORDS,
+    Admit,
+    AppCommand,
+    Caller,
+    Depart,
+    Moved,
+    SystemAction,
+    SystemCommand,
+)
 from failover.replica import Applied, Replica
 from failover.settings import Settings
 from failover.wire import Answer, Ask, Verdict
 
+Key = tuple[MemberId, int, int]
+"""A request: its sender, session and number."""
 Serve = Callable[[Host], Awaitable[None]]
 CHANGES_MAX = 16
 """Changes of membership that wait for the one in progress."""
@@ -83,8 +95,10 @@ class Hosting:
         self._clock_base = 0.0
         self._early: deque[tuple[MemberId, Ask]] = deque(maxlen=WAITING_MAX)
         """Requests for a term in which this member leads and does not host yet."""
-        self._under_way: dict[tuple[MemberId, int, int], bool] = {}
-        self._refused: OrderedDict[tuple[MemberId, int, int], str] = OrderedDict()
+        self._under_way: set[Key] = set()
+        self._newest: dict[MemberId, tuple[int, int]] = {}
+        """Of each member the present session, and below which number it waits for no answer any more."""
+        self._refused: OrderedDict[Key, str] = OrderedDict()
         self._changes: deque[_Change] = deque()
         self._failures = 0
         self._back_off_s = 0.0
@@ -123,6 +137,7 @@ class Hosting:
         self._ended(tenure.epoch, reason, failure)
         self._scope.cancel()
         self._under_way.clear()
+        self._newest.clear()
         self._refused.clear()
         self._changes.clear()
 
@@ -207,8 +222,8 @@ class Hosting:
 
     def refuse(self, caller: Caller, reason: str) -> None:
         """Answer that nothing will be done; a late copy of the request gets the same answer."""
-        key = (caller.member, caller.session, caller.number)
-        self._under_way.pop(key, None)
+        key = _key(caller)
+        self._under_way.discard(key)
         self._refused[key] = reason
         if len(self._refused) > REFUSALS_KEPT:
             self._refused.popitem(last=False)
@@ -228,8 +243,12 @@ class Hosting:
         if self.tenure is None:
             self._early.append((sender, ask))
             return
+        assert self._replica.directory is not None
+        if sender not in self._replica.directory.members:
+            return  # removed: what it had answered is forgotten, and would be done again
         caller = Caller(sender, ask.session, ask.number, ask.answered_below)
         key = (sender, ask.session, ask.number)
+        self._newest[sender] = max(self._newest.get(sender, (0, 0)), (ask.session, ask.answered_below))
         sessions = self._replica.sessions
         if (reply := sessions.reply(caller)) is not None:
             self._send_answer(caller, Verdict.APPLIED, reply)
@@ -237,12 +256,19 @@ class Hosting:
             self._send_answer(caller, Verdict.UNKNOWN, b"")
         elif key in self._refused:
             self._send_answer(caller, Verdict.REFUSED, self._refused[key].encode())
-        elif key not in self._under_way and len(self._under_way) < WAITING_MAX:
-            self._under_way[key] = True
+        elif key not in self._under_way and self._has_room(self.tenure):
+            self._under_way.add(key)
             if ask.is_system:
                 self._take_action(caller, ask.body)
             else:
                 self._give_to_serve(self.tenure, caller, ask.body)
+
+    def _has_room(self, tenure: Tenure) -> bool:
+        """Whether one more request may wait; what its sender has given up makes room."""
+        if len(self._under_way) >= WAITING_MAX:
+            self._under_way = {key for key in self._under_way if key[1:] >= self._newest.get(key[0], (0, 0))}
+            tenure.waiting = deque(each for each in tenure.waiting if _key(each.caller) in self._under_way)
+        return len(self._under_way) < WAITING_MAX
 
     def _give_to_serve(self, tenure: Tenure, caller: Caller, body: bytes) -> None:
         if not tenure.waiting:
@@ -262,7 +288,7 @@ class Hosting:
             commit.done.set()
         caller = applied.caller
         if caller is not None:
-            self._under_way.pop((caller.member, caller.session, caller.number), None)
+            self._under_way.discard(_key(caller))
             if applied.reply is not None:
                 self._send_answer(caller, Verdict.APPLIED, applied.reply)
 
@@ -283,28 +309,32 @@ class Hosting:
         except MalformedBytes:
             self.refuse(caller, "this host does not know the action")
             return
+        assert isinstance(action, SystemAction)
         if isinstance(action, Admit | Depart):
             if len(self._changes) < CHANGES_MAX:
                 self._changes.append(_Change(caller, action))
+                self.go_on_changing()
             else:
-                self._under_way.pop((caller.member, caller.session, caller.number), None)  # it will ask again
-            self.go_on_changing()
-        else:
-            self._driver.propose(self._record(caller, action))  # type: ignore[arg-type]
+                self._under_way.discard(_key(caller))  # it will ask again
+        elif isinstance(action, Moved) and action.info.member != caller.member:
+            self.refuse(caller, "a member says itself where it is")
+        elif self._driver.propose(self._record(caller, action)) is None:
+            self._under_way.discard(_key(caller))
 
     def go_on_changing(self) -> None:
-        """Begin the next change of membership if the last one is complete."""
-        while self._changes and self.tenure is not None:
-            change = self._changes[0]
-            done = (
-                self._admit(change.caller, change.action)
-                if isinstance(change.action, Admit)
-                else self._dismiss(change.caller, change.action.member)
-            )
-            if not done:
+        """Begin the next change of membership if the last one is complete and applied: it may use up an invite."""
+        core = self._driver.core
+        for change in tuple(self._changes):
+            if self.tenure is None or core.log.membership_index > core.applied_index:
                 return
-            if self._changes:  # a hand-over clears them
-                self._changes.popleft()
+            # One that cannot begin now (no quorum would be left, ...) does not hold up the others.
+            if self._begin_change(change) and change in self._changes:
+                self._changes.remove(change)
+
+    def _begin_change(self, change: _Change) -> bool:
+        if isinstance(change.action, Admit):
+            return self._admit(change.caller, change.action)
+        return self._dismiss(change.caller, change.action.member)
 
     def _admit(self, caller: Caller, action: Admit) -> bool:
         membership, directory = self._driver.core.log.membership, self._replica.directory
@@ -313,10 +343,9 @@ class Hosting:
             self.refuse(caller, "the invite is used up, expired or unknown; ask for a new ticket")
             return True
         if action.info.member in directory.members:
+            self._under_way.discard(_key(caller))
             self._send_answer(caller, Verdict.APPLIED, ADMITTED)
             return True
-        if action.info.member in membership.members:
-            return False  # its entry is under way
         learners = membership.learners | {action.info.member}
         return self._change(membership.voters, learners, caller, action)
 
@@ -346,3 +375,7 @@ class Hosting:
 
     def _record(self, caller: Caller, action: SystemAction) -> bytes:
         return RECORDS.encode(SystemCommand(self._time_us(), caller, ACTIONS.encode(action)))
+
+
+def _key(caller: Caller) -> Key:
+    return caller.member, caller.session, caller.number
