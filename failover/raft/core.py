@@ -181,7 +181,7 @@ class Core:
                 self.following.append(sender, message, now)
             case AppendResponse():
                 if self._is_current(message.term, now) and self.leadership:
-                    self.leadership.replication.answered(sender, message, now)
+                    self.leadership.append_answered(sender, message, now)
             case CommitNotice():
                 self.following.commit_notice(sender, message, now)
             case PreVoteRequest():

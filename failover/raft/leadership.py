@@ -15,7 +15,7 @@ from failover.ids import LogIndex, MemberId
 from failover.raft import autopilot
 from failover.raft.lease import Lease
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, HandOver, Heartbeat, HeartbeatResponse, Release
+from failover.raft.messages import AppendResponse, Entry, HandOver, Heartbeat, HeartbeatResponse, Release
 from failover.raft.progress import Progress
 from failover.raft.replication import Replication
 from failover.raft.timing import LEASE_FRACTION
@@ -138,6 +138,12 @@ class Leadership:
         progress.heartbeat_round_trip.add(now - sent)
         if self.lease.until(self.membership) > before:
             self._core.quorum_delay.add(now - sent, now)
+
+    def append_answered(self, sender: MemberId, message: AppendResponse, now: float) -> None:
+        """Take in how far a log has come; a hand-over may have waited for just that."""
+        self.replication.answered(sender, message, now)
+        if self.handing_over is not None and sender == self.handing_over.target:
+            self._go_on_handing_over(self.handing_over, now)
 
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast a heartbeat, its answer, a late pump and the margin."""

@@ -55,6 +55,8 @@ class Replication:
         if message.success:
             index = min(message.index, log.last_index)
             if index < log.base_index and progress.is_from_before_snapshot(index):
+                if index > progress.match_index:
+                    progress.snapshot_failed(log.last_index)  # it took an older one, and had no use for this
                 return
             if progress.matched(index, now):
                 self.advance_commit(now)

@@ -90,6 +90,8 @@ class SimulatedMember:
         self.life = 0
         self._backlog: list[Done] = []
         """What waits for the end of a pause."""
+        self.snapshots_received: set[InstallSnapshot] = set()
+        """In this life of the process."""
         self._disk_stalled_until = 0.0
         self._disk_batch: list[tuple[Done, Done]] = []
         """What is being written: what becomes durable, and what the process does then."""
@@ -121,6 +123,7 @@ class SimulatedMember:
         self._tick_at = math.inf
         self._disk_batch, self._disk_queue = [], []
         self._backlog.clear()
+        self.snapshots_received.clear()
         first = self.disk.snapshot.last_index if self.disk.snapshot else 0
         self.applied = [command for _, command, _ in self.simulation.one_history.committed[:first]]
         self.core = Core(
@@ -176,6 +179,8 @@ class SimulatedMember:
 
     def receive(self, sender: MemberId, message: Message) -> None:
         """A message arrives."""
+        if isinstance(message, InstallSnapshot):
+            self.snapshots_received.add(message)
         self.core.receive(sender, message, self.clock())
         self.carry_out()
 
@@ -299,12 +304,13 @@ class SimulatedMember:
         message = InstallSnapshot(
             self.core.term, meta.last_index, meta.last_term, meta.membership, meta.membership_index, 0
         )
-        if self.simulation.send(self.me, to, message):
+        self.simulation.send(self.me, to, message)
+        self.later(SNAPSHOT_PATIENCE_S, partial(self._transfer_ended, to, message))
+
+    def _transfer_ended(self, to: MemberId, message: InstallSnapshot) -> None:
+        if message in self.simulation.members[to].snapshots_received:
             return
         self.simulation.happened["snapshot transfer failed"] += 1
-        self.later(SNAPSHOT_PATIENCE_S, partial(self._snapshot_failed, to))
-
-    def _snapshot_failed(self, to: MemberId) -> None:
         self.core.snapshot_failed(to, self.clock())
         self.carry_out()
 

@@ -118,6 +118,14 @@ def test_a_refusal_that_shows_the_overtaken_snapshot_leads_to_the_next():
     assert leader.snapshots_sent == [C, C]
 
 
+def test_a_follower_that_was_busy_with_an_older_snapshot_gets_the_new_one_afterwards():
+    """It ignored the newer one while it installed the older: nobody would send it again."""
+    leader = probe_behind(compacted_leader())
+    leader.get(C, AppendResponse(leader.core.term, True, LogIndex(leader.core.log.base_index - 1)))
+    probe_behind(leader)
+    assert leader.snapshots_sent == [C, C]
+
+
 def test_a_failed_transfer_is_tried_again():
     leader = probe_behind(compacted_leader())
     leader.core.snapshot_failed(C, leader.now)
@@ -129,6 +137,7 @@ def test_a_failed_transfer_is_tried_again():
 def test_answers_from_before_the_snapshot_do_not_end_its_transfer():
     """Symptom: a follower thought ready while its snapshot is on the way (etcd-io/raft#31)."""
     leader = probe_behind(compacted_leader())
+    leader.core.leadership.replication.progress[C].match_index = LogIndex(1)
     leader.sent.clear()
     leader.get(C, AppendResponse(leader.core.term, True, LogIndex(1)))
     assert not leader.take(AppendEntries, C) and leader.snapshots_sent == [C]
