@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from failover.events import BecomeHost, Event, EventsDropped, StopHost
+import trio
+
+from failover.events import BecomeHost, Event, EventsDropped, StopHost, Stopped
 
 EVENTS_MAX = 256
+
+log = logging.getLogger("failover")
 
 
 class EventQueue:
@@ -19,18 +24,25 @@ class EventQueue:
         self._lock = threading.Lock()
         self._events: deque[Event] = deque()
         self._dropped = 0
+        self._has_ended = False
 
     def put(self, event: Event) -> None:
-        """Queue an event, then call `wake`."""
+        """Queue an event, then call `wake`. Nothing follows `Stopped`."""
         with self._lock:
+            if self._has_ended:
+                return
+            self._has_ended = isinstance(event, Stopped)
             if isinstance(event, BecomeHost | StopHost):
-                # Unread role events of the past are replaced by the present; both ends of one tenure cancel out.
+                # Unread role events of the past give way to the present.
                 self._events = deque(e for e in self._events if not isinstance(e, BecomeHost | StopHost))
             elif len(self._events) >= EVENTS_MAX:
                 self._drop_oldest()
             self._events.append(event)
         for wake in self._wakes:
-            wake()
+            try:
+                wake()
+            except Exception:  # a window that is closed already must not take the member with it
+                log.exception("the application's wake raised")
 
     def also_wake(self, wake: Callable[[], None]) -> None:
         """Call this too when an event was queued."""
@@ -40,6 +52,19 @@ class EventQueue:
     def is_empty(self) -> bool:
         """Whether `take` would return nothing."""
         return not self._events and not self._dropped
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `Stopped` was taken."""
+        return self._has_ended and self.is_empty
+
+    def take_one(self) -> Event | None:
+        """The oldest that waits, None if there is none; never blocks."""
+        with self._lock:
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                return EventsDropped(dropped)
+            return self._events.popleft() if self._events else None
 
     def take(self) -> list[Event]:
         """All that waits, oldest first; never blocks."""
@@ -55,3 +80,23 @@ class EventQueue:
         oldest = next(e for e in self._events if not isinstance(e, BecomeHost | StopHost))
         self._events.remove(oldest)
         self._dropped += 1
+
+
+class EventReader:
+    """Takes the events one at a time, so that a loop that is left loses none. Ends after `Stopped`."""
+
+    def __init__(self, events: EventQueue) -> None:
+        self._events = events
+        self._heard = trio.Event()
+        events.also_wake(lambda: self._heard.set())  # the event of that moment
+
+    def __aiter__(self) -> EventReader:
+        return self
+
+    async def __anext__(self) -> Event:
+        while (event := self._events.take_one()) is None:
+            if self._events.is_over:
+                raise StopAsyncIteration
+            self._heard = trio.Event()
+            await self._heard.wait()
+        return event

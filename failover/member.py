@@ -23,7 +23,7 @@ from failover.errors import Closed, FailoverError, NotHost, Unreachable, UsageEr
 from failover.events import Event, Stopped
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
-from failover.inbox import EventQueue
+from failover.inbox import EventQueue, EventReader
 from failover.life import Life
 from failover.machine import StateMachine
 from failover.net.addresses import Address
@@ -77,7 +77,7 @@ class Member:
         self._settings = settings
         self._clock = clock
         self._events = events
-        self._heard = trio.Event()
+        self._reader = EventReader(events)
         self._pumps: list[trio.CancelScope] = []
         stored = storage.load()
         self._replica = Replica(machine)
@@ -206,17 +206,9 @@ class Member:
         limit = self._settings.request_timeout_s if timeout is None else timeout
         return await self._requests.request(body, timeout_s=limit)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, for one reader; ends after `Stopped`."""
-        while True:
-            for event in self.poll():
-                yield event
-                if isinstance(event, Stopped):
-                    return
-            self._heard = trio.Event()
-            if not self._events.is_empty:
-                continue
-            await self._heard.wait()
+    def events(self) -> AsyncIterator[Event]:
+        """Yield what happens, for one reader; ends after `Stopped`. The loop may be left and entered again."""
+        return self._reader
 
     def poll(self) -> list[Event]:
         """Return what happened since the last call; never blocks."""
@@ -370,10 +362,6 @@ class Member:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._driver.writer.close)
 
-    def heard(self) -> None:
-        """An event was queued."""
-        self._heard.set()
-
     # --- inside ---
 
     def _check_open(self) -> None:
@@ -518,7 +506,6 @@ async def open_member(
                     events=events,
                     nursery=nursery,
                 )
-                events.also_wake(member.heard)
                 async with _living(member, nursery):
                     if opened.has_joined:
                         await member.state_has_come()
