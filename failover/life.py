@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import trio
 
@@ -35,6 +36,8 @@ from failover.wire import (
     Farewell,
     JoinRequest,
 )
+
+_T = TypeVar("_T")
 
 DIGESTS_KEPT = 8
 READ_AGAIN_S = 0.1
@@ -86,6 +89,8 @@ class Life:
         self.turned = trio.Event()
         """Set, and replaced, whenever entries were applied or the host changed."""
         self._digests: dict[LogIndex, bytes] = {}
+        self._reported: dict[LogIndex, tuple[MemberId, DigestReport]] = {}
+        """The host's digests at indices that are not applied here yet."""
         self._reads: dict[int, _Read] = {}
         self._read_number = 0
         self._known_host: tuple[MemberId | None, Term] = (None, Term(0))
@@ -252,19 +257,22 @@ class Life:
 
     def _note_digest(self, index: LogIndex) -> None:
         digest = self.replica.machine.digest()
-        self._digests[index] = digest
-        if len(self._digests) > DIGESTS_KEPT:
-            del self._digests[min(self._digests)]
+        _keep(self._digests, index, digest)
         if self.hosting.tenure is not None:
             for member in self.replica.directory.members if self.replica.directory else ():
                 if member != self.me:
                     self.driver.send(member, DigestReport(index, digest))
+        if (reported := self._reported.pop(index, None)) is not None:
+            self._compare_digest(*reported)
 
     def _compare_digest(self, sender: MemberId, report: DigestReport) -> None:
-        ours = self._digests.get(LogIndex(report.index))
+        index = LogIndex(report.index)
+        ours = self._digests.get(index)
+        if ours is None and index > self.replica.applied_index and sender == self.driver.core.leader:
+            _keep(self._reported, index, (sender, report))  # the host applies first, and says so at once
         if ours is None or ours == report.digest:
             return
-        self._emit(StateDiverged(LogIndex(report.index), sender))
+        self._emit(StateDiverged(index, sender))
         if sender == self.driver.core.leader:
             self.driver.send(sender, DigestReport(report.index, ours))
 
@@ -281,3 +289,10 @@ class Life:
 class _Read:
     answered: trio.Event = field(default_factory=trio.Event)
     index: LogIndex | None = None
+
+
+def _keep(table: dict[LogIndex, _T], index: LogIndex, value: _T) -> None:
+    """Keep the newest few."""
+    table[index] = value
+    if len(table) > DIGESTS_KEPT:
+        del table[min(table)]

@@ -54,6 +54,8 @@ class HostWatch:
             self._quorum_lost = True
             voters = len(core.log.membership.voters) if core.log.membership else 0
             self._emit(QuorumLost(core.standing.reachable, voters))
+        elif self._quorum_lost and core.leader is not None and not core.standing.quorum_is_lost:
+            self._quorum_is_back()  # maybe with the same host in the same term: only this member was cut off
 
     def first_entry(self, generation: Generation, term: Term) -> None:
         """An entry of `term` was applied: if the term is new, its leader is the new host."""
@@ -70,6 +72,9 @@ class HostWatch:
         event = HostChanged(self.host, Epoch(generation, term), silence_ms, election_ms, reason)
         self.timeline.append(Change(now, event))
         if self._quorum_lost:
-            self._quorum_lost = False
-            self._emit(QuorumRegained())
+            self._quorum_is_back()
         self._emit(event)
+
+    def _quorum_is_back(self) -> None:
+        self._quorum_lost = False
+        self._emit(QuorumRegained())
