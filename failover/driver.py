@@ -30,6 +30,7 @@ PASSES_MAX = 4
 DRAIN_MAX = 64
 """Datagrams taken in one round: a flood must not keep deadlines waiting."""
 CORE_KIND_MAX = 63
+HELD_MAX = 4096
 
 
 class Upstairs(Protocol):
@@ -91,8 +92,8 @@ class Driver:
         self._is_stopped = False
         self._kicked = False
         self._written = self._stored = 0
-        self._held: deque[tuple[int, tuple[tuple[MemberId, Message], ...]]] = deque()
-        """Messages that wait for a write, by its number."""
+        self._held: deque[tuple[int, tuple[tuple[MemberId, Message], ...]]] = deque(maxlen=HELD_MAX)
+        """Messages that wait for a write, by its number. If a disk hangs, the oldest count as lost datagrams."""
         self._received_snapshot: object = None
 
     # --- tasks ---
@@ -183,8 +184,10 @@ class Driver:
                 self.upstairs.guest_message(sender, message)
         for sender, header, received in _taken(peers.snapshot_inbox):
             if isinstance(header, InstallSnapshot):
-                self._received_snapshot = received
+                before = self.core.following.installing
                 self.core.receive(sender, header, now)
+                if self.core.following.installing is not before:  # taken; else these bytes are of no use
+                    self._received_snapshot = received
         for member, arrived in _taken(peers.snapshots_done):
             if not arrived:
                 self.core.snapshot_failed(member, now)

@@ -85,7 +85,9 @@ class Replica:
     def snapshot(self) -> Iterator[bytes]:
         """The whole replicated state in pieces; what is applied after this call is not in it."""
         head = cbor2.dumps([self.time_us, self.sessions.dump(), _dump_directory(self.directory)])
-        return _framed(head, self.machine.snapshot())
+        pieces = self.machine.snapshot()
+        # A generator does nothing before its first piece is asked for; what it freezes, it must freeze now.
+        return _framed(head, next(pieces, b""), pieces)
 
     def restore(self, index: LogIndex, chunks: Iterable[bytes]) -> None:
         """Replace the whole replicated state by a snapshot that stands at `index`."""
@@ -140,9 +142,9 @@ class Replica:
 _LENGTH_SIZE = 4
 
 
-def _framed(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _framed(head: bytes, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield len(head).to_bytes(_LENGTH_SIZE, "little") + head
-    yield from chunks
+    yield from _chain(first, rest)
 
 
 def _unframed(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:

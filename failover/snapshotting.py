@@ -7,7 +7,7 @@ done by the writer; what comes from a peer goes to a temporary file first.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 import trio
@@ -22,6 +22,16 @@ from failover.storage.contract import Storage
 IN_MEMORY_MAX = 4 * 1024 * 1024
 """Larger ones go to a temporary file."""
 PIECE = 256 * 1024
+
+
+class Spool(tempfile.SpooledTemporaryFile[bytes]):
+    """Small in memory, large on disk; goes with whoever holds it last: a transfer may end in many ways."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=IN_MEMORY_MAX)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class FileSource:
@@ -41,7 +51,7 @@ class FileSink:
     """Where a snapshot from a peer goes (`SnapshotSink`)."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_MAX)  # noqa: SIM115  # lives on after `finish`
+        self._file = Spool()
 
     def write(self, data: bytes) -> None:
         """The next piece."""
@@ -65,11 +75,22 @@ def open_sink(member: MemberId, header: object, size: int) -> FileSink | None:
 class Snapshots:
     """One member's snapshots."""
 
-    def __init__(self, driver: Driver, replica: Replica, storage: Storage, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        replica: Replica,
+        storage: Storage,
+        nursery: trio.Nursery,
+        *,
+        restored: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
         self._driver = driver
         self._replica = replica
         self._storage = storage
         self._nursery = nursery
+        self._restored = restored
+        self._failed = failed
 
     def take(self) -> None:
         """Take one at the applied index: the view is frozen now, its pieces come while play goes on."""
@@ -81,10 +102,18 @@ class Snapshots:
         self._nursery.start_soon(self._collect, meta, self._replica.snapshot())
 
     async def _collect(self, meta: SnapshotMeta, pieces: Iterator[bytes]) -> None:
-        file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_MAX)  # noqa: SIM115  # closed by `stored`
-        for piece in pieces:
-            file.write(piece)
-            await trio.lowlevel.checkpoint()
+        file = Spool()
+        try:
+            for piece in pieces:
+                file.write(piece)
+                await trio.lowlevel.checkpoint()
+        except Exception as error:  # the application's: without snapshots the log would grow for ever
+            file.close()
+            self._failed(error)
+            return
+        except trio.Cancelled:
+            file.close()
+            raise
 
         def store() -> None:
             file.seek(0)
@@ -99,11 +128,13 @@ class Snapshots:
     def send(self, member: MemberId) -> None:
         """Send the stored one; it is copied to a file first, so that a newer one may take its place meanwhile."""
 
+        term = self._driver.core.term
+
         def copy() -> tuple[SnapshotMeta, FileSource] | None:
             meta = self._storage.snapshot_meta()
             if meta is None:
                 return None
-            file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_MAX)  # noqa: SIM115  # the transfer keeps it
+            file = Spool()
             for chunk in self._storage.read_snapshot():
                 file.write(chunk)
             return meta, FileSource(file, file.tell())
@@ -115,7 +146,7 @@ class Snapshots:
             meta: SnapshotMeta = result[0]
             source: FileSource = result[1]
             header = InstallSnapshot(
-                self._driver.core.term,
+                term,  # of the decision to send it: meanwhile another member may lead another term
                 meta.last_index,
                 meta.last_term,
                 meta.membership,
@@ -138,6 +169,7 @@ class Snapshots:
             file.seek(0)
             self._replica.restore(meta.last_index, _pieces(file))
             file.close()
+            self._restored()
             self._driver.snapshot_installed()
 
         self._driver.writer.run(store, stored)
