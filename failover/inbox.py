@@ -88,7 +88,7 @@ class EventReader:
     def __init__(self, events: EventQueue) -> None:
         self._events = events
         self._heard = trio.Event()
-        events.also_wake(lambda: self._heard.set())  # the event of that moment
+        events.also_wake(self._wake)
 
     def __aiter__(self) -> EventReader:
         return self
@@ -100,3 +100,6 @@ class EventReader:
             self._heard = trio.Event()
             await self._heard.wait()
         return event
+
+    def _wake(self) -> None:
+        self._heard.set()

@@ -80,10 +80,12 @@ class Life:
             ended=self._tenure_ended,
             unix_time=time.time,
         )
-        self.snapshots = Snapshots(driver, replica, storage, nursery)
+        self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
         self.watch = HostWatch(driver.core, clock, emit)
         self.admission = Admission(lambda: driver.peers, lambda: replica.directory, self.act, nursery, clock)
         self.trouble = ""
+        self.was_removed = False
+        """Whether this member's own membership has ended."""
         self.error: BaseException | None = None
         self.is_over = trio.Event()
         self.turned = trio.Event()
@@ -194,8 +196,13 @@ class Life:
             self.driver.send(host, ask)
 
     async def act(self, action: SystemAction) -> bytes:
-        """Have an action of the library carried out, once, by whoever hosts."""
-        return await self.requests.request(ACTIONS.encode(action), is_system=True)
+        """Have an action of the library carried out, once, by whoever hosts.
+
+        Raises:
+            OutcomeUnknown: nobody answered within `Settings.request_timeout_s`.
+        """
+        timeout_s = self._settings.request_timeout_s
+        return await self.requests.request(ACTIONS.encode(action), timeout_s=timeout_s, is_system=True)
 
     async def read_barrier(self) -> None:
         """Return when this member has applied all that was committed when it was called."""
@@ -204,8 +211,7 @@ class Life:
         self._reads[number] = read
         try:
             while read.index is None:
-                if self.is_over.is_set():
-                    raise Closed("this member is closed")
+                self.check_open()
                 self._ask_for_index(number, read)
                 if read.index is None:
                     with trio.move_on_after(READ_AGAIN_S):
@@ -213,6 +219,7 @@ class Life:
         finally:
             del self._reads[number]
         while self.replica.applied_index < read.index:
+            self.check_open()
             await self.turned.wait()
 
     def _ask_for_index(self, number: int, read: _Read) -> None:
@@ -223,6 +230,11 @@ class Life:
             self.driver.send(core.leader, AskReadIndex(number))
 
     # --- the end ---
+
+    def check_open(self) -> None:
+        """Refuse if this member is closed or has stopped."""
+        if self.is_over.is_set():
+            raise Closed("this member is closed or has stopped; nothing happened") from self.error
 
     def stop(self, error: BaseException | None) -> None:
         """This member cannot go on."""
@@ -253,6 +265,7 @@ class Life:
         if isinstance(action, Admit) and action.info.member in directory.members:
             self._emit(MemberJoined(action.info.member, action.info.name))
         elif isinstance(action, Depart):
+            self.was_removed |= action.member == self.me
             self._emit(MemberLeft(action.member, ""))
 
     def _note_digest(self, index: LogIndex) -> None:
@@ -277,8 +290,15 @@ class Life:
             self.driver.send(sender, DigestReport(report.index, ours))
 
     def _removed(self) -> None:
-        self._emit(MemberLeft(self.me, ""))
+        if not self.was_removed:
+            self._emit(MemberLeft(self.me, ""))
+        self.was_removed = True
         self.stop(None)
+
+    def _restored(self) -> None:
+        """A snapshot brought everything at once, the directory too."""
+        self._sync_directory()
+        self._turn()
 
     def _turn(self) -> None:
         self.turned.set()

@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import trio
@@ -19,7 +19,7 @@ import trio
 from failover.clock import Clock, system_clock
 from failover.directory import Directory
 from failover.driver import Driver
-from failover.errors import Closed, FailoverError, NotHost, Unreachable, UsageError
+from failover.errors import FailoverError, NotHost, OutcomeUnknown, Unreachable, UsageError
 from failover.events import Event, Stopped
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
@@ -48,6 +48,7 @@ CLOSE_S = 1.5
 """Leaving the block waits at most this long for somebody to take over."""
 FIRST_STATE_S = 30.0
 """A newcomer gives up waiting for the cluster's state after this long."""
+MOVED_AGAIN_S = 1.0
 INVITE_ID_SIZE, INVITE_SECRET_SIZE = 16, 32
 
 
@@ -219,7 +220,7 @@ class Member:
 
         Waits as long as there is no host. Cancelling it does nothing.
         """
-        self._check_open()
+        self._life.check_open()
         await self._life.read_barrier()
 
     async def invite(self, *, uses: int = 1, expires_s: float = 86_400.0) -> str:
@@ -246,7 +247,7 @@ class Member:
         Raises:
             NotHost: there is no host at present, or nobody could take over; nothing happened.
         """
-        self._check_open()
+        self._life.check_open()
         core = self._core
         if core.leader is None:
             raise NotHost("there is no host at present")
@@ -263,7 +264,7 @@ class Member:
             Refused: it is no member, or the only voter.
             OutcomeUnknown: no host in time.
         """
-        self._check_open()
+        self._life.check_open()
         await self._life.act(Depart(member))
 
     async def leave(self) -> None:
@@ -271,9 +272,14 @@ class Member:
 
         Raises:
             Refused: it is the only voter: close it instead.
+            OutcomeUnknown: no host in time; it may happen yet.
         """
-        self._check_open()
-        await self._life.act(Depart(self.id))
+        self._life.check_open()
+        try:
+            await self._life.act(Depart(self.id))
+        except OutcomeUnknown:
+            if not self._life.was_removed:  # else the farewell came before the answer
+                raise
         self._life.stop(None)
 
     # --- life ---
@@ -319,6 +325,9 @@ class Member:
         """A newcomer waits for the log, up to the entry that admitted it."""
         with trio.move_on_after(FIRST_STATE_S):
             while self._replica.directory is None or self.id not in self._replica.directory.members:
+                if self._life.error is not None:
+                    raise self._life.error
+                self._life.check_open()
                 await self._life.turned.wait()
             return
         raise Unreachable(
@@ -363,10 +372,6 @@ class Member:
             await trio.to_thread.run_sync(self._driver.writer.close)
 
     # --- inside ---
-
-    def _check_open(self) -> None:
-        if self._life.is_over.is_set():
-            raise Closed("this member is closed or has stopped; nothing happened") from self._life.error
 
     def _send_ask(self, host: MemberId, ask: object) -> None:
         self._life.send_ask(host, ask)  # type: ignore[arg-type]
@@ -429,10 +434,16 @@ class Member:
 
     async def _keep_address_known(self) -> None:
         """After a restart on another port or network, tell the cluster where this member is now."""
-        while self._replica.directory is None or self.id not in self._replica.directory.members:
-            await self._life.turned.wait()
-        if self._replica.directory.members[self.id] != self._opened.info:
-            await self._life.act(Moved(self._opened.info))
+        while True:
+            directory = self._replica.directory
+            if directory is None or self.id not in directory.members:
+                await self._life.turned.wait()
+            elif directory.members[self.id] == self._opened.info:
+                return
+            else:
+                with suppress(FailoverError):
+                    await self._life.act(Moved(self._opened.info))
+                await trio.sleep(MOVED_AGAIN_S)
 
 
 @asynccontextmanager

@@ -11,6 +11,12 @@ from typing import Any
 import trio
 
 import failover
+from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.raft.messages import Entry
+from failover.records import RECORDS, Founding, MemberInfo
+from failover.replica import Replica
+
+A = MemberId(b"a" * 32)
 
 
 class Tally:
@@ -36,6 +42,16 @@ class Tally:
 
     def digest(self) -> bytes:
         return hashlib.sha256(repr(self.items).encode()).digest()
+
+
+def founded() -> tuple[Replica, Tally]:
+    """The replicated state after the first record, of which A is the founder."""
+    machine = Tally()
+    replica = Replica(machine)
+    info = MemberInfo(A, "a", ())
+    record = Founding(ClusterId(b"c" * 16), Generation(b"g" * 16), info, 1, bytes(32), bytes(32))
+    replica.apply(Entry(LogIndex(1), Term(1), RECORDS.encode(record)))
+    return replica, machine
 
 
 def member(

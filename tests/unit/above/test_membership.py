@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import trio
-from tally import Tally, member, until, voters
+from tally import A, founded, member, until, voters
 
 import failover
 from failover.admission import Admission
@@ -23,7 +23,6 @@ from failover.records import (
     AppCommand,
     Caller,
     Depart,
-    Founding,
     MemberInfo,
     Moved,
     OpenInvite,
@@ -34,16 +33,7 @@ from failover.replica import Applied, Replica
 from failover.storage.memory import MemoryStorage
 from failover.wire import WIRE, JoinAccepted, JoinRequest
 
-A, B, C = (MemberId(letter * 32) for letter in (b"a", b"b", b"c"))
-
-
-def founded() -> tuple[Replica, Tally]:
-    machine = Tally()
-    replica = Replica(machine)
-    info = MemberInfo(A, "a", ())
-    record = Founding(ClusterId(b"c" * 16), Generation(b"g" * 16), info, 1, bytes(32), bytes(32))
-    replica.apply(Entry(LogIndex(1), Term(1), RECORDS.encode(record)))
-    return replica, machine
+B, C = (MemberId(letter * 32) for letter in (b"b", b"c"))
 
 
 def apply(replica: Replica, caller: Caller | None, what: bytes | SystemAction, *voters: MemberId) -> Applied:

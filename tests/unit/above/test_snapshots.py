@@ -1,0 +1,96 @@
+"""Snapshots: what a restart and a newcomer begin with, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from tally import Tally, founded, member
+
+import failover
+from failover.ids import LogIndex
+from failover.replica import Replica
+from failover.storage.memory import MemoryStorage
+
+SOON = failover.Settings(timing=failover.Timing(snapshot_entries=16, kept_entries=8))
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+async def test_a_restart_from_a_snapshot_applies_what_followed_it_exactly_once(where: str, tmp_path: Path) -> None:
+    storage = MemoryStorage() if where == "memory" else tmp_path / "a.db"
+    async with member(found=True, storage=storage, settings=SOON) as alone, trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(alone.request, str(number).encode())
+    before = alone.state
+    async with member(storage=storage, settings=SOON) as again:
+        assert again.status().snapshot_index >= 16
+        await again.read_barrier()
+        assert again.state == before
+        assert sorted(again.state) == sorted(map(str, range(100)))  # type: ignore[call-overload]
+
+
+def test_what_is_applied_before_the_first_piece_is_fetched_is_not_in_the_snapshot() -> None:
+    replica, machine = founded()
+    machine.items.append("before")
+    pieces = replica.snapshot()
+    machine.items.append("after")
+    restored = Tally()
+    Replica(restored).restore(LogIndex(1), pieces)
+    assert restored.items == ["before"]
+
+
+class Failing(Tally):
+    """Cannot be snapshotted."""
+
+    def snapshot(self) -> Iterator[bytes]:
+        yield b"part"
+        raise RuntimeError("no snapshot")
+
+
+async def test_a_snapshot_that_raises_stops_the_member_and_says_so() -> None:
+    async with member(Failing(), found=True, settings=SOON) as alone:
+        with trio.fail_after(5), pytest.raises((failover.OutcomeUnknown, failover.Closed)):
+            while True:
+                await alone.request(b"a")
+        with trio.fail_after(5):
+            events = [event async for event in alone.events()]
+        stopped = events[-1]
+        assert isinstance(stopped, failover.Stopped) and "no snapshot" in str(stopped.error)
+
+
+async def test_a_newcomer_begins_with_the_snapshot_and_what_followed_it() -> None:
+    async with member(found=True, settings=SOON) as founder:
+        for number in range(50):
+            await founder.request(str(number).encode())
+        async with member(ticket=await founder.invite(), settings=SOON) as newcomer:
+            assert newcomer.state == founder.state == tuple(map(str, range(50)))
+            await founder.request(b"50")
+            await newcomer.read_barrier()
+            assert newcomer.state == founder.state
+
+
+async def test_a_member_with_a_new_name_and_no_quorum_closes_in_peace() -> None:
+    storage = MemoryStorage()
+    async with (
+        member(found=True, settings=SOON) as founder,
+        member(ticket=await founder.invite(), storage=storage, settings=SOON) as other,
+    ):
+        for _ in range(40):
+            await other.request(b"a")
+        assert other.status().snapshot_index
+    async with member(storage=storage, settings=SOON, name="new") as alone:
+        assert len(alone.status().members) == 2
+        await trio.sleep(0.05)
+
+
+async def test_what_needs_a_host_ends_without_one() -> None:
+    storage = MemoryStorage()
+    patient = failover.Settings(request_timeout_s=0.1)
+    async with member(found=True) as founder, member(ticket=await founder.invite(), storage=storage) as other:
+        await other.request(b"a")
+    async with member(storage=storage, settings=patient) as alone:
+        for call in (alone.leave, alone.invite, lambda: alone.remove(founder.id)):
+            with trio.fail_after(2), pytest.raises(failover.OutcomeUnknown):
+                await call()
