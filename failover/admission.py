@@ -20,6 +20,7 @@ from failover.wire import WIRE, JoinAccepted, JoinRefused, JoinRequest
 
 GUESTS_MAX = 16
 UNREACHABLE_AFTER_S = 5.0
+ADMITTED_WITHIN_S = 30.0
 ASK_AGAIN_S = 0.25
 """A lost answer costs this long; asking twice admits once."""
 
@@ -86,7 +87,7 @@ async def ask_to_join(
 
     Raises:
         NotAdmitted: the cluster said no.
-        Unreachable: nobody answered at all.
+        Unreachable: nobody answered at all, or there was no host for too long.
     """
     answer: list[JoinAccepted | JoinRefused] = []
     began = clock()
@@ -104,6 +105,11 @@ async def ask_to_join(
                     peers.send_as_guest(contact_id, request, clock())
                 if not connected and clock() - began > UNREACHABLE_AFTER_S:
                     raise_unreachable(ticket)
+                if clock() - began > ADMITTED_WITHIN_S:
+                    raise Unreachable(
+                        f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "
+                        "too few of them are there to have a host; try again when they are"
+                    )
                 for _ in range(int(ASK_AGAIN_S / 0.01)):
                     await trio.sleep(0.01)
                     if clock() >= peers.deadline:

@@ -33,7 +33,7 @@ from failover.net.tickets import Contact, Ticket
 from failover.nursery import open_hidden_nursery
 from failover.opening import NOTE_CLUSTER, Opened, open_identity, open_storage, open_transport
 from failover.raft.core import Core
-from failover.records import Depart, Moved, OpenInvite
+from failover.records import NAME_SIZE_MAX, Depart, Moved, OpenInvite
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
@@ -487,8 +487,8 @@ async def open_member(
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """
-    if len(name.encode("utf-8", "replace")) > 64 or not name:
-        raise UsageError("a name has 1 to 64 bytes of UTF-8")
+    if not _is_name(name):
+        raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")
     settings = settings or Settings()
     store = open_storage(storage)
     try:
@@ -550,3 +550,10 @@ async def _living(member: Member, nursery: trio.Nursery) -> AsyncIterator[None]:
             for scope in scopes:
                 scope.cancel()
             nursery.cancel_scope.cancel()
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= NAME_SIZE_MAX
+    except UnicodeEncodeError:  # a half of a surrogate pair
+        return False

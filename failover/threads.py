@@ -38,7 +38,9 @@ class MemberThread:
         self._options = options
         self._opened: Future[Member] = Future()
         self._token: trio.lowlevel.TrioToken | None = None
-        self._stop = trio.Event()
+        self._has_begun = threading.Event()
+        """Whether there is a token, or never will be."""
+        self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
         self._thread = threading.Thread(target=self._run, name="failover member", daemon=True)
 
@@ -49,13 +51,18 @@ class MemberThread:
         if sys.getswitchinterval() > SWITCH_INTERVAL_S:
             sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread.start()
-        self._opened.result()
+        try:
+            self._opened.result()
+        except BaseException:  # Ctrl+C too: nobody else could close it
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hand over if this member hosts, stop, and join the thread; blocks for up to two seconds. Idempotent."""
+        self._has_begun.wait()
         if self._token is not None:
             with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._stop.set)
+                self._token.run_sync_soon(self._scope.cancel)
         self._thread.join()
 
     def __enter__(self) -> MemberThread:
@@ -69,18 +76,24 @@ class MemberThread:
     def _run(self) -> None:
         try:
             trio.run(self._main)
-        except BaseException as error:
+            error: BaseException = Closed("this member was closed while it was being opened")
+        except BaseException as raised:
             if self._opened.done():
                 raise
-            self._opened.set_exception(_only(error))
+            error = _only(raised)
+        finally:
+            self._has_begun.set()
+        if not self._opened.done():
+            self._opened.set_exception(error)
 
     async def _main(self) -> None:
-        async with open_member(self._machine, **self._options) as member, trio.open_nursery() as nursery:
-            self._token = trio.lowlevel.current_trio_token()
-            self._nursery = nursery
-            self._opened.set_result(member)
-            await self._stop.wait()
-            nursery.cancel_scope.cancel()
+        self._token = trio.lowlevel.current_trio_token()
+        self._has_begun.set()
+        with self._scope:
+            async with open_member(self._machine, **self._options) as member, trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._opened.set_result(member)
+                await trio.sleep_forever()
 
     # --- looking: from any thread, at once ---
 
@@ -150,8 +163,6 @@ class MemberThread:
         future: Future[_T] = Future()
 
         async def carry_out() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
             try:
                 future.set_result(await function())
             except trio.Cancelled:
@@ -162,6 +173,8 @@ class MemberThread:
 
         def begin() -> None:
             assert self._nursery is not None
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 self._nursery.start_soon(carry_out)
             except RuntimeError:  # the nursery is closed
