@@ -17,6 +17,10 @@ class Violation(AssertionError):
     """A guarantee was broken."""
 
 
+class NoProgress(Violation):
+    """Nothing wrong happened, but what should have happened did not."""
+
+
 class OneHost:
     """At any instant of true time at most one tenure runs, and a term has at most one."""
 

@@ -24,6 +24,7 @@ from failover.raft.messages import Entry, Message
 from failover.raft.timing import Timing
 from failover.testing.checkers import (
     HeldByQuorum,
+    NoProgress,
     OneHistory,
     OneHost,
     OneLeaderPerTerm,
@@ -168,7 +169,7 @@ class CoreSimulation:
         began = self.now
         while not condition():
             if not self._events or self._events[0][0] > began + limit_s:
-                raise Violation(f"not reached within {limit_s} s: {self.picture()}")
+                raise NoProgress(f"not reached within {limit_s} s: {self.picture()}")
             self._step()
         return self.now - began
 

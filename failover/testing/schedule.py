@@ -28,6 +28,8 @@ DISKS = ((0.0, 0.0), (0.0002, 0.002), (0.001, 0.02), (0.01, 0.15))
 UNWINDS = ((0.0, 0.02), (0.0, 0.0), (0.1, 2.0))
 SIZES = ((3, 0), (3, 0), (3, 0), (5, 0), (5, 0), (3, 1), (4, 0), (2, 0), (2, 1), (1, 0), (1, 2))
 MEMBERS_MAX = 9
+RACES = 0.3
+"""So many plans are races."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Plan:
     def draw(cls, seed: int) -> Plan:
         """The plan of this seed."""
         dice = random.Random(f"plan {seed}")
+        if dice.random() < RACES:
+            return cls.race(dice)
         voters, learners = dice.choice(SIZES)
         faults = replace(
             dice.choice(NETWORKS),
@@ -78,6 +82,23 @@ class Plan:
             propose_s=dice.choice((0.003, 0.02)),
         )
 
+    @classmethod
+    def race(cls, dice: random.Random) -> Plan:
+        """Elections take no time and promises are long: whoever helps too early makes two hosts at once."""
+        faults = Faults(
+            delay_s=(0.0001, 0.0005),
+            late=0.05,
+            late_s=dice.choice((0.1, 2.0)),
+            loss=dice.choice((0.0, 0.05)),
+            disk_s=dice.choice(((0.0, 0.0), (0.0, 0.001), (0.0, 0.05))),
+            unwind_s=(0.0, 0.3),
+            clock_rates=(0.91, 1.09),
+        )
+        timing = Timing(
+            heartbeat_s=0.1, promise_s=1.0, promise_ceiling_first_s=1.0, margin_s=0.002, stagger_s=0.002,
+        )  # fmt: skip
+        return cls(dice.choice((3, 3, 5)), 0, timing, faults, calm_s=0.4, propose_s=dice.choice((0.02, 3.0)))
+
 
 class Schedule:
     """Acts on a simulation until `ends`."""
@@ -92,6 +113,7 @@ class Schedule:
             (self._crash, 3), (self._crash_host, 2), (self._pause, 2), (self._pause_host, 2), (self._partition, 3),
             (self._cut_one_way, 3), (self._cut_one_link, 2), (self._heal, 4), (self._slow_disk, 2),
             (self._hand_over, 4), (self._change_membership, 4), (self._restart_all, 4),
+            (self._cut_host, 4), (self._restart_behind_host, 2),
             (self._crash_everybody, 0.3), (self._resign, 0.5), (self._burst, 1),
         )  # fmt: skip
         self._plan_next(self._strike, plan.calm_s)
@@ -204,6 +226,30 @@ class Schedule:
         one, other = self._anybody().me, self._anybody().me
         self._simulation.cut.add((one, other))
         self._count("link cut")
+
+    def _cut_host(self) -> None:
+        """The host is cut off from all or from one, in one direction or both."""
+        if (host := self._simulation.host()) is None:
+            return
+        others = [other for other in self._simulation.members if other != host.me]
+        chosen = others if self._dice.random() < 0.5 else [self._dice.choice(others or [host.me])]
+        direction = self._dice.choice(("in", "out", "both"))
+        if direction != "in":
+            self._simulation.cut.update((host.me, other) for other in chosen)
+        if direction != "out":
+            self._simulation.cut.update((other, host.me) for other in chosen)
+        self._count("host cut off")
+
+    def _restart_behind_host(self) -> None:
+        """All others restart at once where the host does not see it."""
+        if (host := self._simulation.host()) is None:
+            return
+        for me, member in self._simulation.members.items():
+            if member is not host and member.alive:
+                self._simulation.cut.update(((host.me, me), (me, host.me)))
+                member.crash()
+                member.start()
+        self._count("all others restarted")
 
     def _heal(self) -> None:
         self._simulation.cut.clear()
