@@ -14,7 +14,7 @@ from failover.admission import Admission
 from failover.clock import Clock
 from failover.driver import Driver
 from failover.errors import ApplyFailed, Closed
-from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost
+from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.raft.effects import SnapshotMeta, StopReason
@@ -245,6 +245,7 @@ class Life:
                 self.hosting.stop(StopReason.CLOSED.value)
             self.driver.stop()
             self.requests.close()
+            self._emit(Stopped(error))
             self._turn()
 
     # --- inside ---

@@ -20,7 +20,7 @@ from failover.clock import Clock, system_clock
 from failover.directory import Directory
 from failover.driver import Driver
 from failover.errors import FailoverError, NotHost, OutcomeUnknown, Unreachable, UsageError
-from failover.events import Event, Stopped
+from failover.events import Event
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
 from failover.inbox import EventQueue, EventReader
@@ -307,7 +307,6 @@ class Member:
             nursery.start_soon(self._life.hosting.watch)
             nursery.start_soon(self._keep_address_known)
             await self._life.is_over.wait()
-            self._events.put(Stopped(self._life.error))
             for pump in self._pumps:
                 pump.cancel()
             nursery.cancel_scope.cancel()
@@ -359,10 +358,13 @@ class Member:
             await life.turned.wait()
 
     def _is_needed_for_quorum(self) -> bool:
-        """Whether there is a leader that will take this member's vote away, and has not done so yet."""
+        """Whether there is a leader that will take this member's vote away, and has not done so yet.
+
+        Just after a hand-over the new leader is not known yet, but there was one a moment ago.
+        """
         core = self._core
         membership = core.log.membership
-        if membership is None or self.id not in membership.all_voters or core.leader in (None, self.id):
+        if membership is None or self.id not in membership.all_voters or core.leader == self.id:
             return False
         return self._clock() - core.leader_heard_at < self._settings.timing.promise_max_s
 

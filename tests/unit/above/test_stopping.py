@@ -62,3 +62,9 @@ async def test_a_member_that_cannot_begin_does_not_hang(monkeypatch: pytest.Monk
     with trio.fail_after(5), pytest.raises(RuntimeError, match="the first round"):
         async with member(found=True):
             pass
+
+
+async def test_stopped_is_there_as_soon_as_leave_has_returned() -> None:
+    async with member(found=True) as founder, member(ticket=await founder.invite()) as other:
+        await other.leave()
+        assert isinstance(other.poll()[-1], failover.Stopped)
