@@ -382,6 +382,8 @@ class Core:
         """Follow in `term`, which is this member's own or a higher one."""
         assert term >= self.term
         self._tenure.end(StopReason.HIGHER_TERM)
+        if self.leadership is not None:
+            self.leader_heard_at = now  # it was this member itself
         self.standing.election = self.leadership = None
         if term > self.term:
             self.term, self.voted_for = term, None
