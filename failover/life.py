@@ -257,6 +257,7 @@ class Life:
             self.driver.send(to, answer)
 
     def _tenure_ended(self, epoch: Epoch, reason: str, error: BaseException | None) -> None:
+        self.watch.tenure_ended(reason)
         self._emit(StopHost(epoch, reason, error))
 
     def _acted(self, action: SystemAction) -> None:

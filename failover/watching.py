@@ -10,6 +10,7 @@ from failover.clock import Clock
 from failover.events import Event, HostChanged, QuorumLost, QuorumRegained
 from failover.ids import Epoch, Generation, MemberId, Term
 from failover.raft.core import Core, Role
+from failover.raft.effects import StopReason
 
 TIMELINE_MAX = 8
 HANDED_OVER_MS = 40.0
@@ -37,6 +38,8 @@ class HostWatch:
         self._term_seen = core.term
         self._old_heard_at = clock()
         self._election_seen_at: float | None = None
+        self._own_end: StopReason | None = None
+        """Why the last tenure of this member ended; None once another host began."""
         self._quorum_lost = False
         self.timeline: deque[Change] = deque(maxlen=TIMELINE_MAX)
 
@@ -66,14 +69,24 @@ class HostWatch:
         began = self._election_seen_at if self._election_seen_at is not None else now
         silence_ms = 0.0 if first else max(0.0, began - self._old_heard_at) * 1_000
         election_ms = (now - began) * 1_000
-        reason = "founded" if first else "handed over" if silence_ms < HANDED_OVER_MS else "silent"
+        reason = "founded" if first else "handed over" if self._was_handed_over(silence_ms) else "silent"
         self.host, self.term = self._core.leader, term
-        self._election_seen_at = None
+        self._election_seen_at = self._own_end = None
         event = HostChanged(self.host, Epoch(generation, term), silence_ms, election_ms, reason)
         self.timeline.append(Change(now, event))
         if self._quorum_lost:
             self._quorum_is_back()
         self._emit(event)
+
+    def tenure_ended(self, reason: str) -> None:
+        """This member was host, and is no more."""
+        self._own_end = StopReason(reason)
+
+    def _was_handed_over(self, silence_ms: float) -> bool:
+        # A former host knows; it heard itself to the end, so its own silence says nothing.
+        if self._own_end is not None:
+            return self._own_end == StopReason.HANDED_OVER
+        return silence_ms < HANDED_OVER_MS
 
     def _quorum_is_back(self) -> None:
         self._quorum_lost = False
