@@ -1,0 +1,59 @@
+"""Settings: in and out of TOML, and loud about what cannot be."""
+
+import dataclasses
+
+import pytest
+
+import failover
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        failover.Settings(),
+        failover.Settings.internet(),
+        failover.Settings(request_timeout_s=3.5, digest_every=7, timing=failover.Timing(snapshot_entries=9_000)),
+    ],
+)
+def test_settings_survive_toml(settings):
+    assert failover.Settings.from_toml(settings.to_toml()) == settings
+
+
+def test_what_is_not_named_keeps_its_default():
+    settings = failover.Settings.from_toml("alive_s = 1\n[timing]\nheartbeat_s = 0.02\n")
+    assert settings == failover.Settings(alive_s=1, timing=failover.Timing(heartbeat_s=0.02))
+    assert failover.Settings.from_toml("") == failover.Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("alive = 1", "alive"),
+        ("[timing]\nheartbeats_s = 0.02", "heartbeats_s"),
+        ("[timings]\nheartbeat_s = 0.02", "timings"),
+        ("alive_s = 'two'", "alive_s"),
+        ("alive_s = true", "alive_s"),
+        ("digest_every = 1.5", "digest_every"),
+        ("digest_every = 0", "digest_every"),
+        ("request_timeout_s = -1", "request_timeout_s"),
+        ("request_timeout_s = nan", "request_timeout_s"),
+        ("timing = 3", "timing"),
+        ("[timing]\nheartbeat_s = 0.5", "heartbeat"),
+        ("[timing]\npromise_s = 2.0", "promise_max_s|fit"),
+        ("[timing]\nmargin_s = 0.0", "margin_s|fit"),
+        ("alive_s = ", "TOML"),
+    ],
+)
+def test_a_wrong_option_is_loud(text, named):
+    with pytest.raises(failover.BadSettings, match=named):
+        failover.Settings.from_toml(text)
+
+
+def test_a_misspelt_option_in_code_is_loud():
+    with pytest.raises(TypeError):
+        failover.Settings(alive=1)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        failover.Settings().alive_s = 3
