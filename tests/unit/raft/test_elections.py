@@ -368,3 +368,17 @@ def test_retried_pre_votes_do_not_flood():
     member.sent.clear()
     member.at(FAR + 10.0)
     assert len(member.take(PreVoteRequest)) < 10.0 * 2 * 60
+
+
+def test_a_removed_member_with_a_higher_term_stops_no_leader_by_asking():
+    """Symptom: a non-voter with a higher term makes leaders step down for ever (hashicorp/raft#524 to #526)."""
+    leader = Bench(A).lead()
+    leader.get(D, pre_vote(99), vote(99))
+    assert leader.core.role is Role.LEADER and leader.core.term == 2 and not leader.stops
+
+
+def test_a_voter_that_the_leader_cannot_hear_does_not_depose_it():
+    """Symptom: a leader cut from one voter that the rest still reach (cockroachdb/cockroach#92089)."""
+    leader = Bench(A).lead().keep_lease(0.3, B)
+    leader.get(C, pre_vote(3), vote(3))
+    assert leader.core.role is Role.LEADER and not leader.keep_lease(0.5, B).stops

@@ -1,0 +1,101 @@
+"""What the leader knows of a follower: windows that never leak, indexes that never fall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness import entry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failover.ids import LogIndex, Term
+from failover.raft.messages import AppendEntries
+from failover.raft.progress import CAUGHT_UP_ENTRIES, Progress, Sending
+from failover.raft.timing import Timing
+
+TIMING = replace(Timing(), window_messages=4, window_bytes=1000)
+
+
+def message(after: int, number: int = 1) -> AppendEntries:
+    entries = tuple(entry(after + n, 1, b"x" * 50) for n in range(1, number + 1))
+    return AppendEntries(Term(1), LogIndex(after), Term(1), entries, LogIndex(0))
+
+
+def replicating(at: int = 0) -> Progress:
+    progress = Progress(TIMING, LogIndex(at))
+    progress.matched(LogIndex(at), 0.0)
+    assert progress.sending is Sending.REPLICATE
+    return progress
+
+
+def test_a_probe_sends_one_message_and_waits():
+    progress = Progress(TIMING, LogIndex(5))
+    assert progress.may_send()
+    progress.sent(message(5, 0), 0.0)
+    assert not progress.may_send()
+
+
+def test_the_window_counts_messages():
+    progress = replicating()
+    for n in range(4):
+        assert progress.may_send()
+        progress.sent(message(n), 0.0)
+    assert not progress.may_send()
+    progress.matched(LogIndex(1), 0.1)
+    assert progress.may_send()
+
+
+def test_the_window_counts_bytes():
+    progress = replicating()
+    progress.sent(message(0, 20), 0.0)
+    assert not progress.may_send()
+
+
+@given(st.lists(st.tuples(st.sampled_from(("send", "match", "refuse", "late", "snapshot")), st.integers(0, 30))))
+def test_windows_never_leak_and_indexes_never_fall(steps):
+    """Symptom: replication stalls, in-flight bytes not reset (etcd-io/raft e419ba5, a370b6f)."""
+    progress, now, match = Progress(TIMING, LogIndex(10)), 0.0, 0
+    for what, number in steps:
+        now += 0.01
+        match what:
+            case "send" if progress.may_send():
+                progress.sent(message(progress.next_index - 1), now)
+            case "match" if number < progress.next_index:
+                progress.matched(LogIndex(number), now)
+            case "refuse":
+                progress.refused(LogIndex(number), LogIndex(number // 2 + 1))
+            case "late":
+                progress.took_too_long(now)
+            case "snapshot":
+                progress.needs_snapshot(LogIndex(3), Term(1), now)
+                progress.snapshot_failed(LogIndex(10))
+        assert match <= progress.match_index < progress.next_index
+        match = progress.match_index
+    progress.took_too_long(now)
+    progress.matched(LogIndex(progress.next_index - 1), now)
+    assert progress.may_send(), "all was answered: the window is empty"
+    assert progress.repeat_at == float("inf")
+
+
+def test_a_spell_of_errors_does_not_slow_down_what_comes_after_it():
+    """Symptom: 200 ms more for every message, for ever (databendlabs/openraft#1723)."""
+    progress = replicating()
+    for n in range(8):
+        progress.sent(message(0), float(n))
+        progress.took_too_long(float(n))
+    progress.is_alive_again(9.0)
+    progress.matched(LogIndex(1), 9.0)
+    progress.sent(message(1), 10.0)
+    slow = progress.repeat_at - 10.0
+    for n in range(2, 60):
+        progress.matched(LogIndex(n), 10.0 + n * 0.01 + 0.002)
+        progress.sent(message(n), 10.0 + n * 0.01 + 0.01)
+    assert progress.repeat_at - 10.6 < min(slow, 0.5)
+
+
+def test_caught_up_means_close_and_in_the_flow():
+    progress = replicating(100)
+    assert progress.is_caught_up(LogIndex(100 + CAUGHT_UP_ENTRIES - 1))
+    assert not progress.is_caught_up(LogIndex(100 + CAUGHT_UP_ENTRIES))
+    progress.took_too_long(1.0)
+    assert not progress.is_caught_up(LogIndex(100))
