@@ -382,3 +382,11 @@ def test_a_voter_that_the_leader_cannot_hear_does_not_depose_it():
     leader = Bench(A).lead().keep_lease(0.3, B)
     leader.get(C, pre_vote(3), vote(3))
     assert leader.core.role is Role.LEADER and not leader.keep_lease(0.5, B).stops
+
+
+def test_a_vote_in_a_term_that_was_known_before_is_stored_too():
+    """Symptom: a vote given twice around a crash (willemt/raft#47): nothing but the vote has changed here."""
+    member = Bench(B, term=5, disk_is_slow=True).oversleep(FAR).get(A, vote(5))
+    assert not member.take(VoteResponse)
+    state = member.writes[-1].hard_state
+    assert state is not None and (state.term, state.voted_for) == (5, A)
