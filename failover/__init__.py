@@ -5,9 +5,11 @@ General layout, from the front door inwards:
 - `member` is the parlour: `open_member` and everything that a game calls; `threads` offers the same to programs
   with their own loop. `machine` says what a game brings, `host` what its server function holds, `events` what it
   hears, `status` what it can look at, `settings` what it can choose, `errors` what can go wrong.
+- `opening` founds, joins or resumes; `running` puts the parts of a member together, runs them and ends them.
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
-  machine, `sessions` for exactly-once, the `directory`), `snapshotting` and `watching`.
+  machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
+  `snapshotting` and `watching`.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.

@@ -148,10 +148,11 @@ class Gatekeeper:
         return guest, secret
 
     def _make_room(self) -> bool:
-        """Whether one more guest fits; one that never confirmed a channel gives way."""
+        """Whether one more guest fits; one that became a member, or never confirmed a channel, gives way."""
         if len(self.guests) < GUESTS_MAX:
             return True
-        idle = next((key for key, guest in self.guests.items() if not guest.channels.confirmed), None)
+        over = (key for key, guest in self.guests.items() if key in self._members or not guest.channels.confirmed)
+        idle = next(over, None)
         if idle is None:
             return False
         self.guests.pop(idle).close()

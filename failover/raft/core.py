@@ -96,8 +96,8 @@ class Core:
         self.writing = Writing(self.log.last_index)
         self.promise = Promise(hard_state.promise_ceiling_s, now)
         self.leader: MemberId | None = None
-        self.leader_heard_at = -math.inf
-        """When the present or last leader was heard last."""
+        self.leader_heard_at = now
+        """When the present or last leader was heard last; at first, when this member started."""
         self.is_leaving = False
         """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
         self.leadership: Leadership | None = None

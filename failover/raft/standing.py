@@ -107,17 +107,18 @@ class Standing:
         is_current = message.term == core.term and sender == message.release.leader
         if not is_voter or not is_current or core.leadership is not None or self.election is not None:
             return
-        if core.promise.until(message.release) > now or core.disk_hangs(now):
+        if core.promise.until(message.release) > now or self._is_busy(now):
             return  # it will be asked again
         self._campaign(now, message)
 
     def _stand(self, now: float) -> None:
         core = self._core
         membership = core.log.membership
-        if membership is None or core.me not in membership.all_voters or core.disk_hangs(now):
+        if membership is None or core.me not in membership.all_voters or self._is_busy(now):
             self._due = now + core.timing.promise_s
-            if now - core.leader_heard_at > FORGET_LEADER_S:
+            if membership is not None and now - core.leader_heard_at > FORGET_LEADER_S:
                 core.leader = None
+                self.quorum_is_lost, self.reachable = True, 1  # as far as one can tell who asks nobody
             return
         if (barred := core.promise.until()) > now:
             self._due = barred
@@ -128,6 +129,10 @@ class Standing:
             self.won(now)
         else:
             self.election.tick(now)
+
+    def _is_busy(self, now: float) -> bool:
+        """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""
+        return self._core.disk_hangs(now) or self._core.following.installing is not None
 
     def _campaign(self, now: float, handed_over: HandOver | None) -> None:
         core = self._core

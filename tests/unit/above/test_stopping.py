@@ -9,6 +9,7 @@ import trio
 from tally import member
 
 import failover
+from failover.driver import Driver
 
 
 @pytest.mark.parametrize("storage", ["memory", "disk"])
@@ -55,10 +56,10 @@ async def test_nobody_at_the_address_of_the_ticket_is_said_plainly(monkeypatch: 
 
 
 async def test_a_member_that_cannot_begin_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    def raising(self: failover.Member) -> None:
+    def raising(self: Driver) -> None:
         raise RuntimeError("the first round")
 
-    monkeypatch.setattr(failover.Member, "begin", raising)
+    monkeypatch.setattr(Driver, "tick_if_due", raising)
     with trio.fail_after(5), pytest.raises(RuntimeError, match="the first round"):
         async with member(found=True):
             pass

@@ -1,0 +1,109 @@
+"""Who the others are: tells the net who may talk to us, notes it for the next start, and writes tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+import trio
+
+from failover.directory import Directory
+from failover.driver import Driver
+from failover.errors import FailoverError
+from failover.ids import MemberId
+from failover.net.endpoint import Transport
+from failover.net.peers import Secrets
+from failover.net.tickets import Contact, Ticket
+from failover.opening import NOTE_CLUSTER, Opened
+from failover.records import Moved, OpenInvite
+from failover.replica import Replica
+from failover.wire import WIRE, Farewell, JoinAccepted
+
+MOVED_AGAIN_S = 1.0
+"""An address that could not be announced is announced again after this long."""
+
+
+class Neighbours:
+    """Keeps the net and the note in step with the directory and the membership in force."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        driver: Driver,
+        replica: Replica,
+        transport: Transport,
+        set_note: Callable[[str, bytes], None],
+    ) -> None:
+        self._id = opened.identity.member
+        self._opened = opened
+        self._driver = driver
+        self._replica = replica
+        self._transport = transport
+        self._set_note = set_note
+        self._directory_seen: Directory | None = None
+        self._members_seen: frozenset[MemberId] = frozenset()
+
+    def sync(self) -> None:
+        """Tell the net who may talk to us, and note it for the next start."""
+        directory, membership = self._replica.directory, self._driver.core.log.membership
+        infos = (
+            {info.member: info for info in self._opened.known.members} if directory is None else directory.members
+        )
+        members = {member: info.parsed_addresses() for member, info in infos.items()}
+        for member in membership.members if membership else ():
+            members.setdefault(member, ())
+        members.pop(self._id, None)
+        if self._driver.core.leadership is not None and directory is not None:
+            for gone in self._members_seen - members.keys():
+                self._driver.send(gone, Farewell(self._driver.core.commit_index))
+        self._members_seen = frozenset(members)
+        self._driver.peers.set_members(members)
+        if directory is None or directory is self._directory_seen:
+            return
+        self._directory_seen = directory
+        self._driver.peers.set_invites({invite.invite: invite.secret for invite in directory.invites.values()})
+        self._driver.peers.set_secrets((Secrets(directory.secret_epoch, directory.psk, directory.gate),))
+        known = JoinAccepted(
+            directory.secret_epoch,
+            directory.psk,
+            directory.gate,
+            directory.generation,
+            tuple(info for info in directory.members.values() if info.member != self._id),
+        )
+        note = partial(self._set_note, NOTE_CLUSTER, WIRE.encode(known))
+        self._driver.writer.run(note, lambda _: None)
+
+    def ticket(self, invite: OpenInvite) -> Ticket:
+        """The ticket for an open invite: this member first, then others who may be up when it is used."""
+        directory = self._replica.directory
+        assert directory is not None
+        mine = Contact(self._id, tuple(self._transport.local_addresses)[:4])
+        others = [
+            Contact(info.member, info.parsed_addresses()[:4])
+            for info in directory.members.values()
+            if info.member != self._id and info.addresses
+        ]
+        return Ticket(
+            cluster=directory.cluster,
+            contacts=(mine, *others[:3]),
+            gate=directory.gate,
+            invite_id=invite.invite,
+            invite_secret=invite.secret,
+            expires_at=invite.expires_at,
+        )
+
+    async def keep_address_known(
+        self, announce: Callable[[Moved], Awaitable[bytes]], turned: Callable[[], Awaitable[None]]
+    ) -> None:
+        """After a restart on another port or network, tell the cluster where this member is now."""
+        while True:
+            directory = self._replica.directory
+            if directory is None or self._id not in directory.members:
+                await turned()
+            elif directory.members[self._id] == self._opened.info:
+                return
+            else:
+                with suppress(FailoverError):
+                    await announce(Moved(self._opened.info))
+                await trio.sleep(MOVED_AGAIN_S)

@@ -1,0 +1,228 @@
+"""One member at work: builds its parts, runs their tasks around the application's block, ends them in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from failover.clock import Clock
+from failover.driver import Driver
+from failover.errors import FailoverError, Unreachable
+from failover.hosting import Serve
+from failover.ids import MemberId
+from failover.inbox import EventQueue
+from failover.life import Life
+from failover.machine import StateMachine
+from failover.neighbours import Neighbours
+from failover.net.endpoint import Transport
+from failover.opening import Opened
+from failover.raft.core import Core
+from failover.replica import Replica
+from failover.requests import Requests
+from failover.settings import Settings
+from failover.storage.contract import Storage
+from failover.wire import WIRE, Ask
+from failover.writer import writer_for
+
+log = logging.getLogger("failover")
+
+CLOSE_S = 1.5
+"""Leaving the block waits at most this long for somebody to take over."""
+FIRST_STATE_S = 30.0
+"""A newcomer gives up waiting for the cluster's state after this long."""
+
+
+class Running:
+    """The parts of one member, put together. `Member` shows what of it is for the application."""
+
+    def __init__(
+        self,
+        *,
+        opened: Opened,
+        storage: Storage,
+        transport: Transport,
+        machine: StateMachine,
+        settings: Settings,
+        serve: Serve | None,
+        clock: Clock,
+        dice: Callable[[], float],
+        events: EventQueue,
+        nursery: trio.Nursery,
+    ) -> None:
+        me = self.id = opened.identity.member
+        self.opened = opened
+        self.settings = settings
+        self.clock = clock
+        self.events = events
+        self._nursery = nursery
+        self._pumps: list[trio.CancelScope] = []
+        stored = storage.load()
+        self.replica = Replica(machine)
+        if stored.snapshot is not None:
+            self.replica.restore(stored.snapshot.last_index, storage.read_snapshot())
+        self.core = Core(
+            me,
+            timing=settings.timing,
+            hard_state=stored.hard_state,
+            snapshot=stored.snapshot,
+            entries=stored.entries,
+            dice=dice,
+            now=clock(),
+        )
+        self.peers = opened.peers
+        self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
+        self.neighbours = Neighbours(opened, self.driver, self.replica, transport, storage.set_note)
+        self.requests = Requests(me, opened.incarnation, self._send_ask)
+        self.life = self.driver.upstairs = Life(
+            me=me,
+            driver=self.driver,
+            replica=self.replica,
+            storage=storage,
+            requests=self.requests,
+            settings=settings,
+            serve=serve,
+            emit=events.put,
+            nursery=nursery,
+            clock=clock,
+            sync_directory=self.neighbours.sync,
+        )
+        self.driver.writer = writer_for(storage, self.driver.stored, self._failed, self._disk_is_troubled)
+
+    @asynccontextmanager
+    async def around_block(self) -> AsyncIterator[None]:
+        """Run the member's own tasks around the block. They outlive its cancellation, for the hand-over."""
+        tasks = (self._read, self._keep_time, self._attend)
+        scopes = [trio.CancelScope(shield=True) for _ in tasks]
+
+        async def run(scope: trio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
+            with scope:
+                await task()
+
+        try:
+            for scope, task in zip(scopes, tasks, strict=True):
+                self._nursery.start_soon(run, scope, task)
+            self._begin()
+            if self.opened.has_joined:
+                await self._state_has_come()
+            yield
+        finally:
+            try:
+                await self._close()
+            finally:
+                await self._writer_closed()
+                for scope in scopes:
+                    scope.cancel()
+                self._nursery.cancel_scope.cancel()
+
+    # --- tasks ---
+
+    async def _read(self) -> None:
+        await self._guarded(self.driver.read)
+
+    async def _keep_time(self) -> None:
+        await self._guarded(self.driver.keep_time)
+
+    @trio.lowlevel.enable_ki_protection  # Ctrl+C belongs to the block, never into the middle of a round
+    async def _guarded(self, pump: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with trio.CancelScope() as scope:
+                self._pumps.append(scope)
+                await pump()
+        except Exception as error:
+            self._failed(error)
+
+    async def _attend(self) -> None:
+        """Do what is done now and then: watch the server function, keep the address known."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.life.hosting.watch)
+            nursery.start_soon(self._keep_address_known)
+            await self.life.is_over.wait()
+            for pump in self._pumps:
+                pump.cancel()
+            nursery.cancel_scope.cancel()
+
+    async def _keep_address_known(self) -> None:
+        async def turned() -> None:
+            await self.life.turned.wait()
+
+        await self.neighbours.keep_address_known(self.life.act, turned)
+
+    # --- beginning and end ---
+
+    def _begin(self) -> None:
+        """Connect to everybody known, and take the first look at the clock."""
+        now = self.clock()
+        self.neighbours.sync()
+        for other in self.opened.known.members:
+            self.peers.connect(other.member, now)
+        self.driver.tick_if_due()
+        self.driver.round()
+
+    async def _state_has_come(self) -> None:
+        """A newcomer waits for the log, up to the entry that admitted it."""
+        with trio.move_on_after(FIRST_STATE_S):
+            while self.replica.directory is None or self.id not in self.replica.directory.members:
+                if self.life.error is not None:
+                    raise self.life.error
+                self.life.check_open()
+                await self.life.turned.wait()
+            return
+        raise Unreachable(
+            f"admitted, but the state did not come within {FIRST_STATE_S:g} s; open this storage again to go on"
+        )
+
+    async def _close(self) -> None:
+        """Hand over if this member leads, give up its vote, then stop. Not to be cancelled.
+
+        It stays a member, warm: those who go on need no majority with it, and it votes again when it is back.
+        """
+        self.core.is_leaving = True
+        try:
+            with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
+                await self._make_way()
+            if not self.life.is_over.is_set():
+                self.core.resign(self.clock())
+                self.driver.round()
+        finally:
+            self.life.stop(None)
+
+    async def _make_way(self) -> None:
+        life, core = self.life, self.core
+        if not life.is_over.is_set() and core.hand_over(None, self.clock()):
+            self.driver.kick()
+            while core.leadership is not None and not life.is_over.is_set():
+                await life.turned.wait()
+        while not life.is_over.is_set() and self._is_needed_for_quorum():
+            await life.turned.wait()
+
+    def _is_needed_for_quorum(self) -> bool:
+        """Whether there is a leader that will take this member's vote away, and has not done so yet.
+
+        Just after a hand-over the new leader is not known yet, but there was one a moment ago.
+        """
+        core = self.core
+        membership = core.log.membership
+        if membership is None or self.id not in membership.all_voters or core.leader == self.id:
+            return False
+        return self.clock() - core.leader_heard_at < self.settings.timing.promise_max_s
+
+    async def _writer_closed(self) -> None:
+        """Wait until what was given to the disk is on it."""
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self.driver.writer.close)
+
+    # --- what the parts call ---
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, FailoverError):
+            log.error("member %s stops: %r", self.id.hex()[:8], error, exc_info=error)
+        self.life.stop(error)
+
+    def _send_ask(self, host: MemberId, ask: Ask) -> None:
+        self.life.send_ask(host, ask)  # made after the requests, which it needs
+
+    def _disk_is_troubled(self, trouble: str) -> None:
+        self.life.trouble = trouble
