@@ -7,7 +7,7 @@ else changes: not the active address, not the current channel, not the membershi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from failover.errors import MalformedBytes
 from failover.ids import MemberId
@@ -55,6 +55,8 @@ class Gatekeeper:
         self._context = context
         self._members = members
         self.guests: dict[MemberId, Peer] = {}
+        self._admitted: set[MemberId] = set()
+        """Guests that became members: they keep their channel for the answer, but nobody's place."""
         self.invites: dict[bytes, bytes] = {}
         self._keys: list[tuple[Secrets, bytes]] = []
         self._seen: dict[bytes, None] = {}
@@ -147,11 +149,15 @@ class Gatekeeper:
             guest = self.guests[static] = Peer(self._context, static, Role.GUEST, (source,))
         return guest, secret
 
+    def note_members(self, members: Collection[MemberId]) -> None:
+        """These are members now."""
+        self._admitted = {guest for guest in self.guests if guest in self._admitted or guest in members}
+
     def _make_room(self) -> bool:
         """Whether one more guest fits; one that became a member, or never confirmed a channel, gives way."""
         if len(self.guests) < GUESTS_MAX:
             return True
-        over = (key for key, guest in self.guests.items() if key in self._members or not guest.channels.confirmed)
+        over = (key for key, guest in self.guests.items() if key in self._admitted or not guest.channels.confirmed)
         idle = next(over, None)
         if idle is None:
             return False

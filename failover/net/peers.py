@@ -151,6 +151,7 @@ class Peers:
 
     def set_members(self, members: Mapping[MemberId, tuple[Address, ...]]) -> None:
         """Who may have a channel, and where they may be. Channels of everybody else are dropped at once."""
+        self._gatekeeper.note_members(members)
         for member in [member for member in self._members if member not in members]:
             self._members.pop(member).close()
         for member, hints in members.items():

@@ -140,5 +140,6 @@ async def test_a_failed_server_function_is_replaced_though_the_chosen_successor_
         left = min(one, two, key=lambda each: each.id)
         wires[0 if chosen is one else 1].is_cut = True
         await founder.request(b"fail", timeout=2)
-        assert await founder.request(b"a", timeout=4) == b"102"
+        # Of the hundred, which nobody waited for, those count that had reached the other voter.
+        assert 2 <= int(await founder.request(b"a", timeout=4)) <= 102
         assert left.is_host
