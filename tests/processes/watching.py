@@ -35,9 +35,7 @@ def check_exactly_once(cluster: Cluster, folder: Path) -> int:
     assert set(accepted.values()) <= {1}
     for child in cluster.members:
         counts = child.ask("counts")["counts"]
-        assert {body for body in accepted if counts.get(body) != 1} == set(), (
-            "lost or doubled"
-        )
+        assert {body for body in accepted if counts.get(body) != 1} == set(), "lost or doubled"
         assert {body for body, count in counts.items() if count != 1} == set(), "a request took effect twice"
     assert len({child.ask("status")["digest"] for child in cluster.members}) == 1
     return len(accepted)

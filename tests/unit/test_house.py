@@ -29,7 +29,7 @@ PURE_LIBRARY = {
 }  # fmt: skip
 IMPURE_BUILTINS = {"open", "print", "input", "hash", "id", "exec", "eval", "__import__"}
 WORDS_OF_THE_CORE = {"failover.raft.messages", "failover.raft.effects", "failover.raft.membership"}
-# They meet in the driver; the member and what opens and runs it construct them; the front door only shows their names.
+# They meet in the driver; the member and what opens and runs it construct them; the front door shows names.
 MEETING_PLACES = {f"failover/{name}.py" for name in ("driver", "member", "running", "opening", "__init__")}
 PURE_GAME = {f"demo_game/{name}.py" for name in ("rules", "bots", "luck", "land")}
 
