@@ -47,9 +47,12 @@ class Neighbours:
     def sync(self) -> None:
         """Tell the net who may talk to us, and note it for the next start."""
         directory, membership = self._replica.directory, self._driver.core.log.membership
-        infos = (
-            {info.member: info for info in self._opened.known.members} if directory is None else directory.members
-        )
+        is_replaying = directory is None or self._id not in directory.members
+        infos = {} if directory is None else dict(directory.members)
+        if is_replaying:
+            # A newcomer goes through old directories, in which the present host may not be: were it forgotten
+            # here, the rest of the log would never come.
+            infos |= {info.member: info for info in self._opened.known.members}
         members = {member: info.parsed_addresses() for member, info in infos.items()}
         for member in membership.members if membership else ():
             members.setdefault(member, ())
@@ -59,7 +62,7 @@ class Neighbours:
                 self._driver.send(gone, Farewell(self._driver.core.commit_index))
         self._members_seen = frozenset(members)
         self._driver.peers.set_members(members)
-        if directory is None or directory is self._directory_seen:
+        if directory is None or is_replaying or directory is self._directory_seen:
             return
         self._directory_seen = directory
         self._driver.peers.set_invites({invite.invite: invite.secret for invite in directory.invites.values()})

@@ -224,3 +224,33 @@ async def test_an_application_whose_view_is_looked_at_sees_whole_batches(world):
     await founder.member.request(b"one")
     assert seen == ()
     assert founder.member.state == (b"one",)
+
+
+async def test_a_newcomer_hears_the_host_though_old_entries_do_not_know_it(world):
+    settings = failover.Settings(timing=failover.Timing(batch_bytes=300))
+    players = await world.cluster(2, settings=settings)
+    for number in range(50):
+        await players[0].member.request(b"%d" % number)
+    host = await world.open(ticket=await players[0].member.invite(), settings=settings)
+    await settled([*players, host])
+    await host.member.hand_over(host.member.id)
+    await until(lambda: host.member.is_host)
+    newcomer = await world.open(ticket=await players[1].member.invite(), settings=settings)
+    await settled([*players, host, newcomer])
+    assert len(newcomer.machine.commands) == 50
+
+
+@pytest.mark.xfail(strict=True, reason="nobody tells who was away of members that joined meanwhile")
+async def test_who_was_away_follows_a_host_that_joined_meanwhile(world):
+    storage = failover.MemoryStorage()
+    players = await world.cluster(2)
+    away = await world.open(ticket=await players[0].member.invite(), storage=storage)
+    await settled([*players, away])
+    await away.close()
+    host = await world.open(ticket=await players[0].member.invite())
+    await settled([*players, host])
+    await host.member.hand_over(host.member.id)
+    await until(lambda: host.member.is_host)
+    back = await world.open(storage=storage)
+    await settled([*players, host, back])
+    assert await back.member.request(b"back") == b"0"
