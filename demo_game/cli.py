@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 import trio
+from click.exceptions import NoArgsIsHelpError
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -74,11 +75,21 @@ _what = _options(
 
 
 class _Commands(click.Group):
-    """A group that turns what the library raises into one line and a status."""
+    """A group that turns what goes wrong into one line and a status."""
+
+    def make_context(self, *names: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*names, **extra)
+        except NoArgsIsHelpError:
+            raise  # nothing is wrong: it shows the help
+        except click.UsageError as error:
+            raise _in_one_line(error) from None
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            raise _in_one_line(error) from None
         except (failover.FailoverError, OSError) as error:
             raise click.ClickException(_one_line(error)) from None
         except BaseExceptionGroup as group:
@@ -86,6 +97,14 @@ class _Commands(click.Group):
             if known is None:
                 raise
             raise click.ClickException(_one_line(_first(known))) from None
+
+
+def _in_one_line(error: click.UsageError) -> click.ClickException:
+    """Return the same error without the two lines of usage above it."""
+    where = error.ctx.command_path if error.ctx is not None else "demo-game"
+    plain = click.ClickException(f"{error.format_message()} See {where} --help")
+    plain.exit_code = error.exit_code
+    return plain
 
 
 def _first(error: BaseException) -> BaseException:
