@@ -99,12 +99,14 @@ class _Commands(click.Group):
             raise click.ClickException(_one_line(_first(known))) from None
 
 
+class _WrongCall(click.ClickException):
+    exit_code = 2
+
+
 def _in_one_line(error: click.UsageError) -> click.ClickException:
     """Return the same error without the two lines of usage above it."""
     where = error.ctx.command_path if error.ctx is not None else "demo-game"
-    plain = click.ClickException(f"{error.format_message()} See {where} --help")
-    plain.exit_code = error.exit_code
-    return plain
+    return _WrongCall(f"{error.format_message()} See {where} --help")
 
 
 def _first(error: BaseException) -> BaseException:
