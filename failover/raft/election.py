@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REPEAT_FIRST_S = 0.010
 """An unanswered request is sent again after this long, doubling."""
+SILENT_PATIENCE_S = 0.020
+"""How long a round that only silent voters could win is kept up."""
 VOTE_PATIENCE_S = 0.250
 """A vote waits for disks: a candidacy lasts at least this long unless it is decided."""
 
@@ -39,7 +41,16 @@ class Stage(Enum):
 class Election:
     """One round of asking all voters; made anew for the second stage."""
 
-    def __init__(self, core: Core, stage: Stage, term: Term, now: float, release: Release | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        stage: Stage,
+        term: Term,
+        now: float,
+        *,
+        release: Release | None = None,
+        silent: frozenset[MemberId] = frozenset(),
+    ) -> None:
         membership = core.log.membership
         assert membership is not None
         self._core = core
@@ -48,6 +59,8 @@ class Election:
         self.term = term
         """The term stood for."""
         self._release = release
+        self._silent = silent
+        """Who said nothing in the pre-vote: dead or cut off, it seems."""
         self._granted: set[MemberId] = {core.me} if stage is Stage.PRE_VOTE else set()
         self._refused: set[MemberId] = set()
         self._ask_at = dict.fromkeys(sorted(membership.all_voters - {core.me}), now)
@@ -105,6 +118,17 @@ class Election:
             self._core.standing.won(now)
         elif not self._membership.can_reach_quorum(self._refused):
             self._core.standing.failed(now)
+        elif not self._membership.can_reach_quorum(self._refused | (self._silent - self.answered)):
+            # Lost to another candidate, unless the dead vote: do not keep the living waiting for them.
+            self._expires = min(self._expires, now + SILENT_PATIENCE_S)
+
+    def heard_late(self, voter: MemberId) -> None:
+        """An answer to the pre-vote came after it was won: this voter lives."""
+        self._silent -= {voter}
+
+    def not_heard(self) -> frozenset[MemberId]:
+        """The voters that said nothing in this round."""
+        return self._membership.all_voters - self.answered
 
     def has_quorum_of_answers(self) -> bool:
         """Whether enough voters are reachable, whatever they answered."""

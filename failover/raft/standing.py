@@ -78,7 +78,7 @@ class Standing:
         """A quorum said yes to the present round."""
         assert self.election is not None
         if self.election.stage is Stage.PRE_VOTE:
-            self._campaign(now, None)
+            self._campaign(now, None, self.election.not_heard())
         else:
             self._core.lead(now)
 
@@ -93,6 +93,8 @@ class Standing:
         elif is_ours:
             assert election is not None
             election.answer(sender, message, now)
+        elif election is not None and message.request_term == election.term:
+            election.heard_late(sender)
 
     def own_vote_is_durable(self, now: float) -> None:
         """Count it, in the round that it was given in."""
@@ -109,7 +111,7 @@ class Standing:
             return
         if core.promise.until(message.release) > now or self._is_busy(now):
             return  # it will be asked again
-        self._campaign(now, message)
+        self._campaign(now, message, frozenset())
 
     def _stand(self, now: float) -> None:
         core = self._core
@@ -134,11 +136,11 @@ class Standing:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""
         return self._core.disk_hangs(now) or self._core.following.installing is not None
 
-    def _campaign(self, now: float, handed_over: HandOver | None) -> None:
+    def _campaign(self, now: float, handed_over: HandOver | None, silent: frozenset[MemberId]) -> None:
         core = self._core
         core.vote_for_self(now)
         release = handed_over.release if handed_over else None
-        self.election = Election(core, Stage.VOTE, core.term, now, release)
+        self.election = Election(core, Stage.VOTE, core.term, now, release=release, silent=silent)
         self.election.tick(now)
 
     def _stagger_s(self, now: float) -> float:

@@ -15,6 +15,8 @@ from failover.testing.trial import Outcome, Trial
 ROOT = Path(__file__).parents[2]
 SEEDS = range(80)
 PER_TEST = 8
+RARE_SEEDS = (126, 133)
+"""In one run of forty a host is deposed by a higher term; these are two such."""
 
 EXERCISED = (
     "proposed",
@@ -68,7 +70,7 @@ def test_nothing_breaks_in_a_storm_and_a_healthy_quorum_works_after_it(first):
 
 
 def test_the_runs_exercised_their_faults():
-    happened = sum((run(seed).happened for seed in SEEDS), Counter[str]())
+    happened = sum((run(seed).happened for seed in (*SEEDS, *RARE_SEEDS)), Counter[str]())
     assert [what for what in EXERCISED if not happened[what]] == []
     assert sum(run(seed).tenures for seed in SEEDS) > 3 * len(SEEDS)
     assert happened["quorum moved away"] < len(SEEDS) / 20

@@ -46,6 +46,10 @@ def log_of(*terms: int, membership: Membership = THREE) -> list[Entry]:
     return [entry(i, term, membership=membership if i == 1 else None) for i, term in enumerate(terms, 1)]
 
 
+def meta(index: int, term: int, membership: Membership = THREE, at: int = 1) -> SnapshotMeta:
+    return SnapshotMeta(LogIndex(index), Term(term), membership, LogIndex(at))
+
+
 class Bench:
     def __init__(
         self,

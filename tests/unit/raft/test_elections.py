@@ -390,3 +390,23 @@ def test_a_vote_in_a_term_that_was_known_before_is_stored_too():
     assert not member.take(VoteResponse)
     state = member.writes[-1].hard_state
     assert state is not None and (state.term, state.voted_for) == (5, A)
+
+
+def test_a_lost_vote_does_not_wait_for_the_dead():
+    """Two of three stand at once, the third is dead: a quarter of a second of silence followed each such vote."""
+    member = pre_yes(Bench(A).at(FAR).stand(), B)
+    assert member.core.role is Role.CANDIDATE
+    member.get(B, VoteResponse(member.core.term, member.core.term, False))
+    member.at(member.now + 0.021)
+    assert member.core.role is not Role.CANDIDATE
+
+
+def test_a_vote_that_the_living_can_still_win_is_kept_up():
+    """C was silent in the pre-vote; D and E, who spoke, may only have slow disks."""
+    five = Membership(frozenset((A, B, C, D, E)))
+    member = pre_yes(Bench(A, log=log_of(1, membership=five)).at(FAR).stand(), B, D)
+    assert member.core.role is Role.CANDIDATE
+    member.get(E, PreVoteResponse(Term(1), member.core.term, True))  # too late to count, but a sign of life
+    member.get(B, VoteResponse(member.core.term, member.core.term, False))
+    member.at(member.now + 0.1)
+    assert member.core.role is Role.CANDIDATE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of, vote
+from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of, meta, vote
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -241,8 +241,6 @@ def test_back_up_finds_the_last_place_of_no_later_term(terms, index, term, compa
     log = Log(None, log_of(*terms))
     compacted = min(compacted, len(terms))
     if compacted:
-        from test_snapshots import meta
-
         log.snapshot = meta(compacted, terms[compacted - 1])
         log.compact_to(LogIndex(compacted))
     places = [

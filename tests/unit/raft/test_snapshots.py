@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of
+from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of, meta
 
 from failover.ids import LogIndex, Term
 from failover.raft.effects import SnapshotMeta
@@ -17,10 +17,6 @@ from failover.raft.timing import Timing
 
 SMALL = replace(Timing(), snapshot_entries=10, kept_entries=3)
 NONE_KEPT = replace(Timing(), snapshot_entries=10, kept_entries=0)
-
-
-def meta(index: int, term: int, membership: Membership = THREE, at: int = 1) -> SnapshotMeta:
-    return SnapshotMeta(LogIndex(index), Term(term), membership, LogIndex(at))
 
 
 def install(term: int, index: int, last_term: int, membership: Membership = THREE, at: int = 1) -> InstallSnapshot:
