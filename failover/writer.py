@@ -24,8 +24,9 @@ from failover.storage.memory import MemoryStorage
 RETRY_S = 0.25
 """After the disk refused (full), the same write is tried again so often."""
 
-SWITCH_INTERVAL_S = 0.0005
-"""With Python's default of 5 ms a busy thread may keep the pump waiting for as long as half a heartbeat."""
+SWITCH_INTERVAL_S = 0.0001
+"""With Python's default of 5 ms a busy thread may keep the pump waiting for as long as half a heartbeat.
+A hand-over waits for this thread three times: with 0.5 ms it took 7.3 ms, with 0.1 ms 6.2 (medians, one machine)."""
 
 Job = Callable[[], object]
 Done = Callable[[object], None]

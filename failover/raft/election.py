@@ -114,7 +114,9 @@ class Election:
         self._decide(now)
 
     def _decide(self, now: float) -> None:
-        if self._membership.has_quorum(self._granted):
+        if self._core.me in self._granted and self._membership.has_quorum(self._granted):
+            # The own vote is among them, so it is durable: a candidate that led before that, crashed, and stood
+            # again in the same term would lead that term a second time.
             self._core.standing.won(now)
         elif not self._membership.can_reach_quorum(self._refused):
             self._core.standing.failed(now)
@@ -140,8 +142,8 @@ class Election:
         last_index, last_term = core.log.last_index, core.log.last_term
         if self.stage is Stage.PRE_VOTE:
             core.send_now(voter, PreVoteRequest(self.term, last_index, last_term))
-        else:  # the term asked for must survive a crash of the asker
-            core.send_after_store(voter, VoteRequest(self.term, last_index, last_term, self._release))
+        else:  # at the same time as the own vote is written: without that one, nothing is won
+            core.send_now(voter, VoteRequest(self.term, last_index, last_term, self._release))
 
 
 def barred_until(core: Core, now: float, release: Release | None) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, Message, VoteRequest, VoteResponse
+from failover.raft.messages import Entry, Message, VoteResponse
 
 
 class Violation(AssertionError):
@@ -71,7 +71,11 @@ class OneLeaderPerTerm:
 
 
 class OneVotePerTerm:
-    """A member gives one vote in a term, whatever it forgets in a crash (Raft, 5.2)."""
+    """A member gives one vote in a term, whatever it forgets in a crash (Raft, 5.2).
+
+    A candidate's vote for itself is given when it is counted: who asks, and crashes before that vote is durable,
+    has not given it.
+    """
 
     def __init__(self) -> None:
         self._votes: dict[tuple[MemberId, Term], MemberId] = {}
@@ -80,8 +84,10 @@ class OneVotePerTerm:
         """`sender` puts a message on the network."""
         if isinstance(message, VoteResponse) and message.granted:
             self._gives(sender, message.request_term, to)
-        elif isinstance(message, VoteRequest):
-            self._gives(sender, message.term, sender)
+
+    def leads(self, member: MemberId, term: Term) -> None:
+        """`member` won `term`, with its own vote among the others."""
+        self._gives(member, term, member)
 
     def _gives(self, voter: MemberId, term: Term, candidate: MemberId) -> None:
         known = self._votes.setdefault((voter, term), candidate)

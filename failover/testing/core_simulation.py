@@ -231,6 +231,7 @@ class CoreSimulation:
     def _observe_leader(self, member: SimulatedMember) -> None:
         core = member.core
         self.one_leader.leads(member.me, core.term)
+        self.one_vote.leads(member.me, core.term)
         if (member.me, core.term) not in self._led:
             self._led.add((member.me, core.term))
             tail = core.log.between(core.log.base_index, core.log.last_index)
