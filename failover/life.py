@@ -19,7 +19,7 @@ from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.raft.effects import SnapshotMeta, StopReason
 from failover.raft.messages import Entry
-from failover.records import ACTIONS, Admit, Depart, SystemAction
+from failover.records import ACTIONS, Admit, Depart, MemberInfo, SystemAction
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
@@ -31,9 +31,11 @@ from failover.wire import (
     AnswerReadIndex,
     Ask,
     AskHandOver,
+    AskIntroduction,
     AskReadIndex,
     DigestReport,
     Farewell,
+    Introduction,
     JoinRequest,
 )
 
@@ -60,6 +62,7 @@ class Life:
         nursery: trio.Nursery,
         clock: Clock,
         sync_directory: Callable[[], None],
+        introduce: Callable[[tuple[MemberInfo, ...]], None],
     ) -> None:
         self.me = me
         self.driver = driver
@@ -69,6 +72,7 @@ class Life:
         self._emit = emit
         self._clock = clock
         self._sync_directory = sync_directory
+        self._introduce = introduce
         self.hosting = Hosting(
             me=me,
             driver=driver,
@@ -153,6 +157,11 @@ class Life:
                 self._compare_digest(sender, message)
             case Farewell():
                 self._removed()
+            case AskIntroduction():
+                if self.replica.directory is not None:
+                    self.driver.send(sender, Introduction(tuple(self.replica.directory.members.values())))
+            case Introduction():
+                self._introduce(message.members)
 
     def guest_message(self, sender: MemberId, message: object) -> None:
         """A message of somebody who is no member."""

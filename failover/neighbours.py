@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
+from typing import NoReturn
 
 import trio
 
@@ -16,10 +17,12 @@ from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
 from failover.opening import NOTE_CLUSTER, Opened
-from failover.records import Moved, OpenInvite
+from failover.records import MemberInfo, Moved, OpenInvite
 from failover.replica import Replica
-from failover.wire import WIRE, Farewell, JoinAccepted
+from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
+ASK_WHO_S = 0.5
+"""A member that hears no leader asks the others so often."""
 MOVED_AGAIN_S = 1.0
 """An address that could not be announced is announced again after this long."""
 
@@ -43,6 +46,8 @@ class Neighbours:
         self._set_note = set_note
         self._directory_seen: Directory | None = None
         self._members_seen: frozenset[MemberId] = frozenset()
+        self._introduced: dict[MemberId, MemberInfo] = {}
+        """Members that others told of, while no leader was heard: one of them may be the host."""
 
     def sync(self) -> None:
         """Tell the net who may talk to us, and note it for the next start."""
@@ -53,6 +58,7 @@ class Neighbours:
             # A newcomer goes through old directories, in which the present host may not be: were it forgotten
             # here, the rest of the log would never come.
             infos |= {info.member: info for info in self._opened.known.members}
+        infos = self._introduced_to(infos.keys()) | infos
         members = {member: info.parsed_addresses() for member, info in infos.items()}
         for member in membership.members if membership else ():
             members.setdefault(member, ())
@@ -76,6 +82,30 @@ class Neighbours:
         )
         note = partial(self._set_note, NOTE_CLUSTER, WIRE.encode(known))
         self._driver.writer.run(note, lambda _: None)
+
+    def introduced(self, members: tuple[MemberInfo, ...]) -> None:
+        """Somebody says who the members are. A leader knows better, if one is heard."""
+        if self._driver.core.leader is not None:
+            return
+        self._introduced = {info.member: info for info in members if info.member != self._id}
+        self.sync()
+        for member in self._introduced:
+            self._driver.peers.connect(member, self._driver.clock())
+
+    async def ask_who_is_there(self) -> NoReturn:
+        """While no leader is heard, ask those who are: the host may have joined while this member was away."""
+        while True:
+            await trio.sleep(ASK_WHO_S)
+            core, peers = self._driver.core, self._driver.peers
+            if core.leader is None:
+                for member in sorted(self._members_seen):
+                    if peers.is_connected(member):
+                        self._driver.send(member, AskIntroduction(core.applied_index))
+
+    def _introduced_to(self, known: Collection[MemberId]) -> dict[MemberId, MemberInfo]:
+        if self._driver.core.leader in known:
+            self._introduced.clear()  # the log tells the rest
+        return dict(self._introduced)
 
     def ticket(self, invite: OpenInvite) -> Ticket:
         """The ticket for an open invite: this member first, then others who may be up when it is used."""

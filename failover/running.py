@@ -89,6 +89,7 @@ class Running:
             nursery=nursery,
             clock=clock,
             sync_directory=self.neighbours.sync,
+            introduce=self.neighbours.introduced,
         )
         self.driver.writer = writer_for(storage, self.driver.stored, self._failed, self._disk_is_troubled)
 
@@ -145,6 +146,7 @@ class Running:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.life.hosting.watch)
             nursery.start_soon(self._keep_address_known)
+            nursery.start_soon(self.neighbours.ask_who_is_there)
             await self.life.is_over.wait()
             for pump in self._pumps:
                 pump.cancel()

@@ -86,6 +86,20 @@ class Farewell:
 
 
 @dataclass(frozen=True, slots=True)
+class AskIntroduction:
+    """Who are the members? Asked by one that was away and hears no leader: maybe it does not know the host."""
+
+    applied_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """The members, as far as the sender knows; believed only by those that hear no leader."""
+
+    members: tuple[MemberInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JoinRequest:
     """A guest asks to be admitted with the invite that it holds."""
 
@@ -128,5 +142,7 @@ WIRE = Codec(
         71: JoinRequest,
         72: JoinAccepted,
         73: JoinRefused,
+        74: AskIntroduction,
+        75: Introduction,
     }
 )

@@ -240,7 +240,6 @@ async def test_a_newcomer_hears_the_host_though_old_entries_do_not_know_it(world
     assert len(newcomer.machine.commands) == 50
 
 
-@pytest.mark.xfail(strict=True, reason="nobody tells who was away of members that joined meanwhile")
 async def test_who_was_away_follows_a_host_that_joined_meanwhile(world):
     storage = failover.MemoryStorage()
     players = await world.cluster(2)
