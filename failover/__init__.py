@@ -58,7 +58,6 @@ from failover.hosting import ServeHung, ServeReturned
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
-from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -92,7 +91,6 @@ __all__ = [
     "MemberLeft",
     "MemberStatus",
     "MemberThread",
-    "MemberTransport",
     "MemoryStorage",
     "NotAdmitted",
     "NotHost",
