@@ -58,6 +58,7 @@ from failover.hosting import ServeHung, ServeReturned
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
+from failover.net.custom import MemberNetwork, MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -89,8 +90,10 @@ __all__ = [
     "MemberId",
     "MemberJoined",
     "MemberLeft",
+    "MemberNetwork",
     "MemberStatus",
     "MemberThread",
+    "MemberTransport",
     "MemoryStorage",
     "NotAdmitted",
     "NotHost",

@@ -13,6 +13,7 @@ from failover.directory import Directory
 from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.ids import MemberId
+from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
@@ -63,6 +64,8 @@ class Neighbours:
         for member in membership.members if membership else ():
             members.setdefault(member, ())
         members.pop(self._id, None)
+        if isinstance(self._transport, MemberTransport):
+            members = {member: (self._transport.address_of(member),) for member in members}
         if self._driver.core.leadership is not None and directory is not None:
             for gone in self._members_seen - members.keys():
                 self._driver.send(gone, Farewell(self._driver.core.commit_index))

@@ -13,6 +13,7 @@ from failover.admission import ask_to_join
 from failover.clock import Clock
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
@@ -99,6 +100,10 @@ async def open_identity(
         cluster = parsed.cluster if parsed else ClusterId(os.urandom(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
+    if isinstance(transport, MemberTransport):
+        transport.be(identity.member)
+        for contact in parsed.contacts if parsed else ():
+            transport.address_of(contact.member)
     info = MemberInfo(identity.member, name, tuple(map(str, transport.local_addresses))[:8])
     if note is None and parsed is None:
         _found(storage, identity, info, promise_ceiling_s)

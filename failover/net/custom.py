@@ -37,13 +37,25 @@ def synthetic_address(member: MemberId) -> Address:
 
 
 class MemberTransport:
-    """Makes a `Transport` of a game's `MemberNetwork`. `own` is this member's id."""
+    """Makes a `Transport` of a game's `MemberNetwork`, for `open_member(transport=...)`.
 
-    def __init__(self, network: MemberNetwork, own: MemberId, close: Callable[[], None] = lambda: None) -> None:
+    Args:
+        network: the game's.
+        own: this member's id; `open_member` fills it in, since the storage draws it.
+        close: called when the member is closed.
+    """
+
+    def __init__(
+        self, network: MemberNetwork, own: MemberId | None = None, close: Callable[[], None] = lambda: None
+    ) -> None:
         self._network = network
-        self._own = own
+        self.own = own
         self._close = close
         self._members: dict[Address, MemberId] = {}
+
+    def be(self, own: MemberId) -> None:
+        """Learn this member's id."""
+        self.own = own
 
     def address_of(self, member: MemberId) -> Address:
         """To be given to `Peers.set_members`; remembers whom the address stands for."""
@@ -76,4 +88,5 @@ class MemberTransport:
     @property
     def local_addresses(self) -> tuple[Address, ...]:
         """The made-up address of this member."""
-        return (synthetic_address(self._own),)
+        assert self.own is not None, "known as soon as the storage is open"
+        return (synthetic_address(self.own),)
