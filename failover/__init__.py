@@ -6,6 +6,7 @@ General layout, from the front door inwards:
   with their own loop. `machine` says what a game brings, `host` what its server function holds, `events` what it
   hears, `status` what it can look at, `settings` what it can choose, `errors` what can go wrong.
 - `opening` founds, joins or resumes; `running` puts the parts of a member together, runs them and ends them.
+- `surroundings` is what a member takes from the world outside: time and chance; a simulation gives its own.
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
@@ -66,6 +67,7 @@ from failover.status import MemberStatus, Status
 from failover.storage.contract import Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
+from failover.surroundings import Surroundings
 from failover.threads import MemberThread, start_member
 
 __all__ = [
@@ -117,6 +119,7 @@ __all__ = [
     "StorageFailed",
     "StorageInUse",
     "StorageMissing",
+    "Surroundings",
     "Term",
     "Timing",
     "Transport",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -11,7 +10,6 @@ from typing import TypeVar
 import trio
 
 from failover.admission import Admission
-from failover.clock import Clock
 from failover.driver import Driver
 from failover.errors import ApplyFailed, Closed
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
@@ -25,6 +23,7 @@ from failover.requests import Requests
 from failover.settings import Settings
 from failover.snapshotting import Snapshots
 from failover.storage.contract import Storage
+from failover.surroundings import Surroundings
 from failover.watching import HostWatch
 from failover.wire import (
     Answer,
@@ -60,7 +59,7 @@ class Life:
         serve: Serve | None,
         emit: Callable[[Event], None],
         nursery: trio.Nursery,
-        clock: Clock,
+        surroundings: Surroundings,
         sync_directory: Callable[[], None],
         introduce: Callable[[tuple[MemberInfo, ...]], None],
     ) -> None:
@@ -70,7 +69,7 @@ class Life:
         self.requests = requests
         self._settings = settings
         self._emit = emit
-        self._clock = clock
+        clock = self._clock = surroundings.clock
         self._sync_directory = sync_directory
         self._introduce = introduce
         self.hosting = Hosting(
@@ -82,7 +81,7 @@ class Life:
             nursery=nursery,
             answer=self._answer,
             ended=self._tenure_ended,
-            unix_time=time.time,
+            unix_time=surroundings.unix_time,
         )
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
         self.watch = HostWatch(driver.core, clock, emit)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import random
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from failover.clock import Clock, system_clock
 from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.events import Event
 from failover.hosting import Serve
@@ -29,6 +26,7 @@ from failover.running import Running
 from failover.settings import Settings
 from failover.status import MemberStatus, Status
 from failover.storage.contract import Storage
+from failover.surroundings import Surroundings
 from failover.wire import AskHandOver
 
 log = logging.getLogger("failover")
@@ -165,8 +163,9 @@ class Member:
         """
         if not 1 <= uses <= 64:
             raise UsageError(f"an invite lets in 1 to 64 members, not {uses}")
-        expires_at = int(time.time() + expires_s) if expires_s else 0
-        invite = OpenInvite(os.urandom(INVITE_ID_SIZE), os.urandom(INVITE_SECRET_SIZE), uses, expires_at)
+        world = self._running.surroundings
+        expires_at = int(world.unix_time() + expires_s) if expires_s else 0
+        invite = OpenInvite(world.entropy(INVITE_ID_SIZE), world.entropy(INVITE_SECRET_SIZE), uses, expires_at)
         await self._life.act(invite)
         await self._life.read_barrier()  # a member that was just resumed does not know the others yet
         return self._running.neighbours.ticket(invite).text()
@@ -227,8 +226,7 @@ async def open_member(
     settings: Settings | None = None,
     transport: Transport | None = None,
     wake: Callable[[], None] | None = None,
-    clock: Clock = system_clock,
-    dice: Callable[[], float] | None = None,
+    surroundings: Surroundings | None = None,
 ) -> AsyncIterator[Member]:
     """Open a member: resume what the storage holds, else join with the ticket, else found a cluster.
 
@@ -244,8 +242,7 @@ async def open_member(
         settings: timings and limits; equal on all members.
         transport: one's own network in place of UDP; what it carries is encrypted all the same.
         wake: called, from the member's thread, when an event was queued.
-        clock: seconds, counting suspend.
-        dice: draws from [0, 1) for random waits.
+        surroundings: clock, dice and the like; None = the real ones.
 
     Raises:
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
@@ -256,7 +253,7 @@ async def open_member(
     """
     if not _is_name(name):
         raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")
-    settings = settings or Settings()
+    settings, surroundings = settings or Settings(), surroundings or Surroundings()
     store = open_storage(storage)
     try:
         opened_transport = transport or open_transport(bind, port, store)
@@ -268,7 +265,7 @@ async def open_member(
                 found=found,
                 name=name,
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
-                clock=clock,
+                surroundings=surroundings,
             )
             async with open_hidden_nursery() as nursery:
                 running = Running(
@@ -278,8 +275,7 @@ async def open_member(
                     machine=machine,
                     settings=settings,
                     serve=serve,
-                    clock=clock,
-                    dice=dice or random.random,
+                    surroundings=surroundings,
                     events=EventQueue(wake),
                     nursery=nursery,
                 )

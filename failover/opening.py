@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from failover.admission import ask_to_join
-from failover.clock import Clock
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
 from failover.net.custom import MemberTransport
@@ -26,6 +23,7 @@ from failover.snapshotting import open_sink
 from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
+from failover.surroundings import Entropy, Surroundings
 from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
 
 NOTE_CLUSTER = "cluster"
@@ -82,7 +80,7 @@ async def open_identity(
     found: bool,
     name: str,
     promise_ceiling_s: float,
-    clock: Clock,
+    surroundings: Surroundings,
 ) -> Opened:
     """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
     identity, note = storage.identity(), storage.get_note(NOTE_CLUSTER)
@@ -96,8 +94,8 @@ async def open_identity(
     if parsed is not None and identity is not None and identity.cluster != parsed.cluster:
         raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")
     if identity is None:
-        private_key = os.urandom(32)
-        cluster = parsed.cluster if parsed else ClusterId(os.urandom(16))
+        private_key = surroundings.entropy(32)
+        cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
     if isinstance(transport, MemberTransport):
@@ -106,15 +104,15 @@ async def open_identity(
             transport.address_of(contact.member)
     info = MemberInfo(identity.member, name, tuple(map(str, transport.local_addresses))[:8])
     if note is None and parsed is None:
-        _found(storage, identity, info, promise_ceiling_s)
+        _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)
     known = _read_note(note) if note is not None else None
-    incarnations = storage.begin_incarnation(int(time.time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, transport)
+    incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
+    peers = _open_peers(incarnations, identity, info, known, parsed, transport, surroundings.entropy)
     has_joined = known is None
     if known is None:
         assert parsed is not None
-        known = await ask_to_join(peers, transport, parsed, info, clock)
+        known = await ask_to_join(peers, transport, parsed, info, surroundings.clock)
         peers.disconnect_as_guest()
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         peers.set_secrets((Secrets(known.secret_epoch, known.psk, known.gate),))
@@ -122,9 +120,11 @@ async def open_identity(
     return Opened(identity, known, peers, info, incarnations[1], has_joined)
 
 
-def _found(storage: Storage, identity: Identity, info: MemberInfo, promise_ceiling_s: float) -> None:
+def _found(
+    storage: Storage, identity: Identity, info: MemberInfo, promise_ceiling_s: float, entropy: Entropy
+) -> None:
     """Write the first entry: from here on the cluster exists."""
-    record = Founding(identity.cluster, Generation(os.urandom(16)), info, 1, os.urandom(32), os.urandom(32))
+    record = Founding(identity.cluster, Generation(entropy(16)), info, 1, entropy(32), entropy(32))
     if not storage.load().entries:
         entry = Entry(
             LogIndex(1), Term(1), RECORDS.encode(record), Membership(voters=frozenset({identity.member}))
@@ -157,6 +157,7 @@ def _open_peers(
     known: JoinAccepted | None,
     ticket: Ticket | None,
     transport: Transport,
+    entropy: Entropy,
 ) -> Peers:
     if known is not None:
         secrets = Secrets(known.secret_epoch, known.psk, known.gate)
@@ -164,7 +165,6 @@ def _open_peers(
         assert ticket is not None
         secrets = Secrets(0, bytes(32), ticket.gate)  # a guest knows the gate alone
     previous, incarnation = incarnations
-    entropy: Callable[[int], bytes] = os.urandom
     return Peers(
         private_key=identity.private_key,
         cluster=identity.cluster,

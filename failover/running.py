@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from failover.clock import Clock
 from failover.driver import Driver
 from failover.errors import FailoverError, Unreachable
 from failover.hosting import Serve
@@ -25,8 +24,8 @@ from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
 from failover.storage.contract import Storage
+from failover.surroundings import Surroundings
 from failover.wire import WIRE, Ask
-from failover.writer import writer_for
 
 log = logging.getLogger("failover")
 
@@ -48,15 +47,15 @@ class Running:
         machine: StateMachine,
         settings: Settings,
         serve: Serve | None,
-        clock: Clock,
-        dice: Callable[[], float],
+        surroundings: Surroundings,
         events: EventQueue,
         nursery: trio.Nursery,
     ) -> None:
         me = self.id = opened.identity.member
         self.opened = opened
         self.settings = settings
-        self.clock = clock
+        clock = self.clock = surroundings.clock
+        self.surroundings = surroundings
         self.events = events
         self._nursery = nursery
         self._pumps: list[trio.CancelScope] = []
@@ -70,7 +69,7 @@ class Running:
             hard_state=stored.hard_state,
             snapshot=stored.snapshot,
             entries=stored.entries,
-            dice=dice,
+            dice=surroundings.dice,
             now=clock(),
         )
         self.peers = opened.peers
@@ -87,19 +86,19 @@ class Running:
             serve=serve,
             emit=events.put,
             nursery=nursery,
-            clock=clock,
+            surroundings=surroundings,
             sync_directory=self.neighbours.sync,
             introduce=self.neighbours.introduced,
         )
-        self.driver.writer = writer_for(storage, self.driver.stored, self._failed, self._disk_is_troubled)
+        self.driver.writer = surroundings.open_writer(
+            storage, self.driver.stored, self._failed, self._disk_is_troubled
+        )
+        if surroundings.look_on is not None:
+            surroundings.look_on(self)
 
     @asynccontextmanager
     async def around_block(self) -> AsyncIterator[None]:
         """Run the member's own tasks around the block. They outlive its cancellation, for the hand-over."""
-        # Python's garbage collector stops everything while it looks at all that lives, up to 30 ms beside busy
-        # processes, and a lease has 50: what is there already need not be looked at again and again.
-        gc.collect()
-        gc.freeze()
         tasks = (self._read, self._keep_time, self._attend)
         scopes = [trio.CancelScope(shield=True) for _ in tasks]
 
@@ -107,22 +106,39 @@ class Running:
             with scope:
                 await task()
 
+        with self._little_garbage():
+            try:
+                for scope, task in zip(scopes, tasks, strict=True):
+                    self._nursery.start_soon(run, scope, task)
+                self._begin()
+                if self.opened.has_joined:
+                    await self._state_has_come()
+                yield
+            finally:
+                try:
+                    await self._close()
+                finally:
+                    with trio.CancelScope(shield=True):
+                        await self.driver.writer.close()
+                    for scope in scopes:
+                        scope.cancel()
+                    self._nursery.cancel_scope.cancel()
+
+    @contextmanager
+    def _little_garbage(self) -> Iterator[None]:
+        """Have the garbage collector leave alone what is there already.
+
+        It stops everything while it looks at all that lives, up to 30 ms beside busy processes. A lease has 50.
+        """
+        if not self.surroundings.tends_garbage:
+            yield
+            return
+        gc.collect()
+        gc.freeze()
         try:
-            for scope, task in zip(scopes, tasks, strict=True):
-                self._nursery.start_soon(run, scope, task)
-            self._begin()
-            if self.opened.has_joined:
-                await self._state_has_come()
             yield
         finally:
-            try:
-                await self._close()
-            finally:
-                await self._writer_closed()
-                for scope in scopes:
-                    scope.cancel()
-                self._nursery.cancel_scope.cancel()
-                gc.unfreeze()
+            gc.unfreeze()
 
     # --- tasks ---
 
@@ -216,11 +232,6 @@ class Running:
         if membership is None or self.id not in membership.all_voters or core.leader == self.id:
             return False
         return self.clock() - core.leader_heard_at < self.settings.timing.promise_max_s
-
-    async def _writer_closed(self) -> None:
-        """Wait until what was given to the disk is on it."""
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self.driver.writer.close)
 
     # --- what the parts call ---
 

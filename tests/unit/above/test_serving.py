@@ -93,7 +93,7 @@ async def test_every_method_of_a_host_is_refused_from_the_end_of_the_lease_on() 
         return now[0] + trio.current_time()
 
     async with (
-        member(found=True, serve=serve, clock=clock) as founder,
+        member(found=True, serve=serve, surroundings=failover.Surroundings(clock=clock)) as founder,
         member(ticket=await founder.invite()) as other,
         trio.open_nursery() as nursery,
     ):

@@ -168,7 +168,8 @@ class World:
 
         async def live() -> None:
             machine, transport = options.pop("machine", None) or Ledger(), self.air.transport()
-            opening = failover.open_member(machine, transport=transport, clock=trio.current_time, **options)
+            surroundings = failover.Surroundings(clock=trio.current_time)
+            opening = failover.open_member(machine, transport=transport, surroundings=surroundings, **options)
             try:
                 async with opening as member:
                     player = Player(member, machine, transport.address)

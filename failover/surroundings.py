@@ -1,0 +1,43 @@
+"""What one member takes from the world outside: time, chance, and how its disk writes are carried out.
+
+The defaults are the real system. A simulation gives others, and then everything that a member does follows from
+them: nothing else in this library looks at a clock or draws a random number.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from failover.clock import Clock, system_clock
+from failover.writer import OpenWriter, writer_for
+
+if TYPE_CHECKING:
+    from failover.running import Running
+
+Entropy = Callable[[int], bytes]
+"""So many random bytes, for keys: nobody else can guess them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """For `open_member(surroundings=...)`; of use to tests and simulations."""
+
+    clock: Clock = system_clock
+    """Seconds on the one clock of the member, which counts suspend."""
+    unix_time: Callable[[], float] = time.time
+    """Seconds since 1970, for what people and other runs of the program compare."""
+    dice: Callable[[], float] = random.random
+    """Draws from [0, 1) for random waits."""
+    entropy: Entropy = os.urandom
+    """Draws keys and ids."""
+    open_writer: OpenWriter = writer_for
+    """Makes what carries out the writes; `failover.writer.Writer` says what that must do."""
+    look_on: Callable[[Running], None] | None = None
+    """Called with the parts of the member before their first round. What it does to them is its own affair."""
+    tends_garbage: bool = True
+    """Whether the member tells Python's garbage collector which objects it need not look at."""
