@@ -206,8 +206,7 @@ class Driver:
                 self._held.append((self._written, effects.messages_after_store))
         if effects.apply:
             self.upstairs.apply(effects.apply)
-            self.core.applied(effects.apply[-1].index, now)
-            self._is_dirty = True
+            self._is_dirty |= self.core.applied(effects.apply[-1].index, now)
         if effects.install_snapshot is not None:
             self.upstairs.install_snapshot(effects.install_snapshot, self._received_snapshot)
             self._received_snapshot = None
@@ -239,12 +238,15 @@ class Driver:
             return
         now = self.clock()
         self._stored = max(self._stored, number)
-        self.core.stored(number, now)
+        self._is_dirty |= self.core.stored(number, now)
         while self._held and self._held[0][0] <= number:
             self._send(self._held.popleft()[1], now)
-        self._is_dirty = True
-        if not self._in_round:
+        if self._in_round:
+            return
+        if self._is_dirty:
             self.round()  # somebody waits for this commit
+        else:
+            self._wake_by(self.peers.deadline)
 
     def host_stopped(self) -> None:
         """The server function has unwound."""

@@ -5,6 +5,8 @@ snapshot_index <= applied_index <= handed_out <= commit_index
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from failover.ids import LogIndex
 from failover.raft.effects import SnapshotMeta
 from failover.raft.log import Log, entry_size
@@ -26,17 +28,19 @@ class Applying:
         self._handed_out = log.snapshot_index
         self._bytes_since_snapshot = 0
         self._snapshot_under_way = False
-        self.uncommitted_bytes = 0
+        self.uncommitted_bytes = self._tail_bytes()
         """What was appended and not handed out yet."""
 
     def appended(self, entry: Entry) -> None:
         """Count an entry of the tail that is not committed yet."""
         self.uncommitted_bytes += entry_size(entry)
 
-    def count_anew(self, commit_index: LogIndex) -> None:
-        """A new leader counts what it found: followers drop entries too, and do not keep the sum exact."""
-        tail = self._log.between(commit_index, self._log.last_index)
-        self.uncommitted_bytes = sum(map(entry_size, tail))
+    def dropped(self, entries: Iterable[Entry]) -> None:
+        """Take entries out of the tail that conflicted with a leader's."""
+        self.uncommitted_bytes -= sum(map(entry_size, entries))
+
+    def _tail_bytes(self) -> int:
+        return sum(map(entry_size, self._log.between(self._handed_out, self._log.last_index)))
 
     def next_entries(self, commit_index: LogIndex) -> tuple[Entry, ...]:
         """Hand out what is committed, once each, a bounded number at a time."""
@@ -47,7 +51,7 @@ class Applying:
         self._handed_out = upto
         size = sum(map(entry_size, entries))
         self._bytes_since_snapshot += size
-        self.uncommitted_bytes = max(0, self.uncommitted_bytes - size)
+        self.uncommitted_bytes -= size
         return entries
 
     def has_more(self, commit_index: LogIndex) -> bool:
@@ -59,14 +63,18 @@ class Applying:
         assert self.applied_index <= index <= self._handed_out
         self.applied_index = index
 
+    @property
+    def has_grown(self) -> bool:
+        """Whether enough was applied since the last snapshot for another one."""
+        grown = self.applied_index - self._log.snapshot_index
+        return grown >= self._timing.snapshot_entries or (
+            self._bytes_since_snapshot >= self._timing.snapshot_bytes and grown > 0
+        )
+
     def snapshot_is_due(self, durable_index: LogIndex) -> bool:
         """Whether a snapshot is to be taken now; it is under way then."""
-        grown = self.applied_index - self._log.snapshot_index
-        is_due = (
-            grown >= self._timing.snapshot_entries or self._bytes_since_snapshot >= self._timing.snapshot_bytes
-        )
         # What is snapshotted must be durable in the log first: a snapshot may not outrun its entries.
-        if not is_due or self._snapshot_under_way or durable_index < self.applied_index or not grown:
+        if not self.has_grown or self._snapshot_under_way or durable_index < self.applied_index:
             return False
         self._snapshot_under_way = True
         self._bytes_since_snapshot = 0
@@ -89,3 +97,4 @@ class Applying:
         """The machine was restored from a leader's snapshot."""
         self.applied_index = self._handed_out = index
         self._bytes_since_snapshot = 0
+        self.uncommitted_bytes = self._tail_bytes()  # what lies behind a leader's snapshot is not committed yet

@@ -263,20 +263,24 @@ class Core:
             return None
         return self.commit_index if leadership.lease.until(leadership.membership) > now else None
 
-    def stored(self, number: int, now: float) -> None:
-        """Write `number` is durable, and so is every earlier one."""
+    def stored(self, number: int, now: float) -> bool:
+        """Write `number` is durable, and so is every earlier one; returns whether a round should follow."""
         self._wake(now)
+        was_candidate, commit_index = self.election is not None, self.commit_index
         self.writing.stored(number)
         if self.writing.hard_state_is_durable:
             self.promise.ceiling_s = self._ceiling_written_s
             self.standing.own_vote_is_durable(now)
         if self.leadership is not None:
             self.leadership.replication.advance_commit(now)
+        return was_candidate or self.commit_index > commit_index or self.applying.has_grown
 
-    def applied(self, index: LogIndex, now: float) -> None:
-        """The state machine has applied everything up to `index`."""
+    def applied(self, index: LogIndex, now: float) -> bool:
+        """The state machine has applied everything up to `index`; returns whether a round should follow."""
         self._wake(now)
         self.applying.applied(index)
+        may_host_now = self.leadership is not None and not self.leadership.has_hosted
+        return may_host_now or self.applying.has_grown or self.applying.has_more(self.commit_index)
 
     def host_stopped(self, now: float) -> None:
         """The server function has unwound completely."""
@@ -310,6 +314,9 @@ class Core:
         if self.leadership is not None and (progress := self.leadership.replication.progress.get(member)):
             progress.snapshot_failed(self.log.last_index)
 
+    def _hard_state(self) -> HardState:
+        return HardState(self.term, self.voted_for, self._ceiling_written_s)
+
     # --- the round ---
 
     def take_effects(self, now: float) -> Effects:
@@ -319,7 +326,7 @@ class Core:
             self.leadership.tend_voters(now)
             self.leadership.replication.flush(now)
         become_host = self._begin_tenure_if_permitted(now)
-        write = self.writing.next_write(HardState(self.term, self.voted_for, self._ceiling_written_s), now)
+        write = self.writing.next_write(self._hard_state, now)
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
         effects = Effects(
@@ -433,7 +440,6 @@ class Core:
         """A quorum voted for this member."""
         self.standing.election = None
         self.leader = self.me
-        self.applying.count_anew(self.commit_index)
         self.leadership = Leadership(self, now)
         self.leadership.append_noop()
         self.leadership.tick(now)
@@ -471,6 +477,7 @@ class Core:
     def truncate_from(self, index: LogIndex) -> None:
         """Drop entries that conflict with the leader's, stored or not."""
         assert index > self.commit_index
+        self.applying.dropped(self.log.between(LogIndex(index - 1), self.log.last_index))
         self.log.truncate_from(index)
         self.writing.truncate_from(index)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.membership import Membership
@@ -65,9 +66,11 @@ class Write:
     """Entries up to here may be deleted; the stored snapshot covers them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """Everything to do before the next input is waited for. Empty fields mean: nothing of this kind."""
+class Effects(NamedTuple):
+    """Everything to do before the next input is waited for. Empty fields mean: nothing of this kind.
+
+    Made several times for every message, and so a tuple: a frozen dataclass takes four times as long to make.
+    """
 
     stop_host: StopReason | None = None
     """First of all, at once: the tenure is over. The server function's scope is cancelled, then `host_stopped`."""

@@ -97,10 +97,12 @@ class Leadership:
         due = self.replication.deadline
         if (handing := self.handing_over) is not None:
             due = min(due, handing.give_up_at, handing.release_at, handing.repeat_at)
-        if self.has_released:
-            return due  # heartbeats have ended
-        repeats = (progress.heartbeat_due for progress in self.replication.progress.values())
-        return min(due, self._next_round, min(repeats, default=math.inf))
+            if handing.released:
+                return due  # heartbeats have ended
+        due = min(due, self._next_round)
+        for progress in self.replication.progress.values():
+            due = min(due, progress.heartbeat_due)
+        return due
 
     def tick(self, now: float) -> None:
         """Send what is due."""

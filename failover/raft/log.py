@@ -25,6 +25,10 @@ def entry_size(entry: Entry) -> int:
     return len(entry.command) + ENTRY_OVERHEAD
 
 
+_COMPACTED = Entry(LogIndex(0), Term(0))
+"""Stands where an entry was, until the front of the list is cut off."""
+
+
 @dataclass(frozen=True, slots=True)
 class MembershipAt:
     """A membership and the index of the entry that set it."""
@@ -39,7 +43,6 @@ class Log:
     def __init__(self, snapshot: SnapshotMeta | None, entries: Iterable[Entry]) -> None:
         self.snapshot = snapshot
         """Where the stored snapshot stands."""
-        self._entries: list[Entry] = []
         self._memberships: list[MembershipAt] = []
         self.base_index, self.base_term = LogIndex(0), Term(0)
         held = list(entries)
@@ -50,22 +53,23 @@ class Log:
             # A tail was kept behind the snapshot. The term before its first entry is not stored: give that one up.
             self.base_index, self.base_term = held[0].index, held[0].term
             held = held[1:]
+        self._entries: list[Entry] = []
+        self._origin = self.base_index
+        """The index before that of `_entries[0]`; those up to `base_index` are compacted already."""
+        self.last_index = self.base_index
+        """The index of the last entry, in memory, durable or not."""
         known = snapshot.membership_index if snapshot else LogIndex(0)
         for entry in held:
             assert entry.index == self.last_index + 1, "a gap in the stored log"
             self._entries.append(entry)
+            self.last_index = entry.index
             if entry.membership is not None and entry.index > known:
                 self._memberships.append(MembershipAt(entry.index, entry.membership))
 
     @property
-    def last_index(self) -> LogIndex:
-        """The index of the last entry, in memory, durable or not."""
-        return LogIndex(self.base_index + len(self._entries))
-
-    @property
     def last_term(self) -> Term:
         """The term of the last entry."""
-        return self._entries[-1].term if self._entries else self.base_term
+        return self._entries[-1].term if self.last_index > self.base_index else self.base_term
 
     @property
     def snapshot_index(self) -> LogIndex:
@@ -88,12 +92,9 @@ class Log:
 
     def term_at(self, index: LogIndex) -> Term | None:
         """The term of the entry at `index`; None if it was compacted or is not there."""
-        offset = index - self.base_index
-        if offset == 0:
-            return self.base_term
-        if 0 < offset <= len(self._entries):
-            return self._entries[offset - 1].term
-        return None
+        if self.base_index < index <= self.last_index:
+            return self._entries[index - self._origin - 1].term
+        return self.base_term if index == self.base_index else None
 
     def is_up_to_date(self, last_index: LogIndex, last_term: Term) -> bool:
         """Whether a log ending so is at least as up to date as this one (Raft, 5.4.1): compared as a pair."""
@@ -101,8 +102,8 @@ class Log:
 
     def from_index(self, index: LogIndex, size_max: int) -> tuple[Entry, ...]:
         """Entries from `index` on, up to `size_max` bytes but at least one if there is any."""
-        offset = index - self.base_index - 1
-        assert offset >= 0, "compacted entries are asked for"
+        assert index > self.base_index, "compacted entries are asked for"
+        offset = index - self._origin - 1
         total = 0
         for end in range(offset, len(self._entries)):
             total += entry_size(self._entries[end])
@@ -113,19 +114,21 @@ class Log:
     def between(self, after: LogIndex, upto: LogIndex) -> Sequence[Entry]:
         """Entries `after + 1` to `upto`."""
         assert self.base_index <= after <= upto <= self.last_index
-        return self._entries[after - self.base_index : upto - self.base_index]
+        return self._entries[after - self._origin : upto - self._origin]
 
     def append(self, entry: Entry) -> None:
         """Put one entry behind the last."""
         assert entry.index == self.last_index + 1 and entry.term >= self.last_term
         self._entries.append(entry)
+        self.last_index = entry.index
         if entry.membership is not None:
             self._memberships.append(MembershipAt(entry.index, entry.membership))
 
     def truncate_from(self, index: LogIndex) -> None:
         """Drop the entries from `index` on, and the memberships that they set."""
         assert index > self.base_index
-        del self._entries[index - self.base_index - 1 :]
+        del self._entries[index - self._origin - 1 :]
+        self.last_index = LogIndex(index - 1)
         while self._memberships and self._memberships[-1].index >= index:
             self._memberships.pop()
 
@@ -134,10 +137,18 @@ class Log:
         assert self.base_index <= index <= self.snapshot_index
         term = self.term_at(index)
         assert term is not None
-        del self._entries[: index - self.base_index]
+        self._forget_to(index)
         self.base_index, self.base_term = index, term
         while len(self._memberships) > 1 and self._memberships[1].index <= index:
             self._memberships.pop(0)
+
+    def _forget_to(self, index: LogIndex) -> None:
+        """Let go of the entries up to `index`. Cutting them off the list would move all that stay, each time."""
+        places = slice(self.base_index - self._origin, index - self._origin)
+        self._entries[places] = [_COMPACTED] * (index - self.base_index)
+        if 2 * (index - self._origin) >= len(self._entries):
+            del self._entries[: index - self._origin]
+            self._origin = index
 
     def restore(self, snapshot: SnapshotMeta) -> None:
         """Take over a snapshot from the leader. A suffix that agrees with it stays (Raft, figure 13, 6)."""
@@ -148,6 +159,7 @@ class Log:
         self._entries.clear()
         self.snapshot = snapshot
         self.base_index, self.base_term = snapshot.last_index, snapshot.last_term
+        self._origin = self.last_index = self.base_index
         self._memberships = [MembershipAt(snapshot.membership_index, snapshot.membership)]
 
     def back_up(self, index: LogIndex, term: Term) -> tuple[LogIndex, Term]:

@@ -59,14 +59,10 @@ class Progress:
         self._waiting_since = math.inf
         """When the oldest unanswered append was first sent."""
         self._patience_factor = 1
-        self._repeat_at = math.inf
+        self.repeat_at = math.inf
+        """When what was sent is taken for lost."""
         self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
         """While SNAPSHOT: what was sent reaches at least so far."""
-
-    @property
-    def repeat_at(self) -> float:
-        """When what was sent is taken for lost."""
-        return self._repeat_at
 
     def may_send(self) -> bool:
         """Whether another append fits into the window."""
@@ -82,8 +78,8 @@ class Progress:
         """Count a message that leaves now."""
         if self._waiting_since == math.inf:
             self._waiting_since = now
-        if self._repeat_at == math.inf:
-            self._repeat_at = now + self._patience_s()
+        if self.repeat_at == math.inf:
+            self.repeat_at = now + self._patience_s()
         self.commit_sent = max(self.commit_sent, message.commit_index)
         if self.sending is Sending.PROBE:
             self._probe_in_flight = True
@@ -114,7 +110,7 @@ class Progress:
             self._in_flight_bytes -= self._in_flight.popleft()[1]
         waiting = bool(self._in_flight)
         self._waiting_since = now if waiting else math.inf
-        self._repeat_at = now + self._patience_s() if waiting else math.inf
+        self.repeat_at = now + self._patience_s() if waiting else math.inf
         return is_news
 
     def refused(self, at: LogIndex, next_index: LogIndex) -> bool:
@@ -143,7 +139,7 @@ class Progress:
         if self._patience_factor > 1:
             self._patience_factor = 1
             if self.sending is Sending.PROBE:
-                self._repeat_at = min(self._repeat_at, now + self._patience_s())
+                self.repeat_at = min(self.repeat_at, now + self._patience_s())
 
     def needs_snapshot(self, last_index: LogIndex, last_term: Term, now: float) -> None:
         """The entries that it needs are compacted away: a snapshot that ends so is sent."""
@@ -153,7 +149,7 @@ class Progress:
 
     def asked_for_snapshot(self, now: float) -> None:
         """It is asked now and then whether it has the snapshot: its own word of that may be lost."""
-        self._repeat_at = now + PATIENCE_MAX_S
+        self.repeat_at = now + PATIENCE_MAX_S
 
     def is_from_before_snapshot(self, index: LogIndex) -> bool:
         """Whether a match up to `index` does not show that the snapshot has come."""
@@ -182,7 +178,7 @@ class Progress:
         self._in_flight.clear()
         self._in_flight_bytes = 0
         self._probe_in_flight = False
-        self._waiting_since = self._repeat_at = math.inf
+        self._waiting_since = self.repeat_at = math.inf
 
     def _patience_s(self) -> float:
         patience = self._append_round_trip.patience_s(self._timing.repeat_min_s)

@@ -35,8 +35,10 @@ class Replication:
     @property
     def deadline(self) -> float:
         """When something unanswered is due again, or a commit is to be told."""
-        repeats = (progress.repeat_at for progress in self.progress.values())
-        return min(self.notice_at, min(repeats, default=math.inf))
+        due = self.notice_at
+        for progress in self.progress.values():
+            due = min(due, progress.repeat_at)
+        return due
 
     def match_index(self, member: MemberId) -> LogIndex:
         """How far a voter's log is known to hold durably what this leader's holds; its own included."""
@@ -115,7 +117,7 @@ class Replication:
         """Send every follower what fits into its window: proposals of one round travel as one batch."""
         same: dict[LogIndex, AppendEntries] = {}
         for member, progress in self.progress.items():
-            while progress.may_send() and self._has_something_for(progress):
+            while self._has_something_for(progress) and progress.may_send():
                 if progress.next_index <= self._core.log.base_index:
                     self._start_snapshot(member, progress, now)
                     break

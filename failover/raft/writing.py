@@ -8,6 +8,7 @@ that replaced the old ones look durable (the ABA race of etcd's asynchronous sto
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from failover.ids import LogIndex
@@ -67,14 +68,14 @@ class Writing:
         """Have the entries up to `index` deleted; a durable snapshot covers them."""
         self._compact_to = index
 
-    def next_write(self, hard_state: HardState, now: float) -> Write | None:
+    def next_write(self, hard_state: Callable[[], HardState], now: float) -> Write | None:
         """Hand out what has come together since the last call, if anything."""
         if not (self._hard_state_changed or self._entries or self._truncate_from or self._compact_to):
             return None
         self._number += 1
         write = Write(
             number=self._number,
-            hard_state=hard_state if self._hard_state_changed else None,
+            hard_state=hard_state() if self._hard_state_changed else None,
             truncate_from=self._truncate_from,
             entries=tuple(self._entries),
             compact_to=self._compact_to,

@@ -209,17 +209,18 @@ class SimulatedMember:
             self._write(effects.write)
         if effects.messages_after_store:
             self._after_disk(partial(self._send_all, effects.messages_after_store))
+        goes_on = False
         for entry in effects.apply:
             self.applied.append(entry.command)
         if effects.apply:
-            self.core.applied(effects.apply[-1].index, self.clock())
+            goes_on = self.core.applied(effects.apply[-1].index, self.clock())
         if effects.install_snapshot is not None:
             self._install(effects.install_snapshot)
         for to in effects.send_snapshot:
             self._send_snapshot(to)
         if effects.take_snapshot:
             self._take_snapshot()
-        return bool(effects.apply)
+        return goes_on
 
     def _send_all(self, messages: tuple[tuple[MemberId, Message], ...]) -> None:
         for to, message in messages:
@@ -277,8 +278,8 @@ class SimulatedMember:
         self._on_disk(partial(self.disk.write, write), partial(self._stored, write.number))
 
     def _stored(self, number: int) -> None:
-        self.core.stored(number, self.clock())
-        self.carry_out()
+        if self.core.stored(number, self.clock()):
+            self.carry_out()
 
     def _host_stopped(self) -> None:
         self.core.host_stopped(self.clock())
