@@ -33,6 +33,7 @@ class Writing:
         self._number = 0
         self._pending: deque[_Pending] = deque()
         self._hard_state_changed = False
+        self._hard_states_pending = 0
         self._entries: list[Entry] = []
         self._truncate_from: LogIndex | None = None
         self._compact_to: LogIndex | None = None
@@ -40,7 +41,7 @@ class Writing:
     @property
     def hard_state_is_durable(self) -> bool:
         """Whether term, vote and ceiling are on disk as they are in memory."""
-        return not self._hard_state_changed and not any(write.has_hard_state for write in self._pending)
+        return not self._hard_state_changed and not self._hard_states_pending
 
     def hangs(self, now: float, patience_s: float) -> bool:
         """Whether the oldest write has been under way for longer than `patience_s`."""
@@ -82,6 +83,7 @@ class Writing:
         )
         last = self._entries[-1].index if self._entries else LogIndex(0)
         self._pending.append(_Pending(self._number, last, now, self._hard_state_changed))
+        self._hard_states_pending += self._hard_state_changed
         self._hard_state_changed = False
         self._entries.clear()
         self._truncate_from = self._compact_to = None
@@ -90,4 +92,6 @@ class Writing:
     def stored(self, number: int) -> None:
         """Write `number` is durable, and with it every earlier one."""
         while self._pending and self._pending[0].number <= number:
-            self.durable_index = max(self.durable_index, self._pending.popleft().last_index)
+            done = self._pending.popleft()
+            self._hard_states_pending -= done.has_hard_state
+            self.durable_index = max(self.durable_index, done.last_index)
