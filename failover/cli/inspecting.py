@@ -60,6 +60,7 @@ def _membership_rows(membership: Membership, own: MemberId | None) -> list[tuple
         ("voters", membership.voters),
         ("outgoing voters", membership.outgoing),
         ("learners", membership.learners),
+        ("witnesses", membership.witnesses),
     ]
     return [(name, ", ".join(_one(each, own) for each in sorted(members))) for name, members in sets if members]
 

@@ -113,7 +113,6 @@ class Core:
         self._now = now
         self._deadline = math.inf
 
-        self._ceiling_written_s = hard_state.promise_ceiling_s
         self._messages_now: list[tuple[MemberId, Message]] = []
         self._messages_after: list[tuple[MemberId, Message]] = []
         self._install: SnapshotMeta | None = None
@@ -135,6 +134,12 @@ class Core:
         if self.election is None:
             return Role.FOLLOWER
         return Role.PRE_CANDIDATE if self.election.stage is Stage.PRE_VOTE else Role.CANDIDATE
+
+    @property
+    def is_witness(self) -> bool:
+        """Whether this member has no application: it votes, and never hosts."""
+        membership = self.log.membership
+        return membership is not None and self.me in membership.witnesses
 
     @property
     def tenure(self) -> Term | None:
@@ -222,9 +227,16 @@ class Core:
         return self.leadership.propose(command)
 
     def change_membership(
-        self, voters: Iterable[MemberId], learners: Iterable[MemberId], command: bytes, now: float
+        self,
+        voters: Iterable[MemberId],
+        learners: Iterable[MemberId],
+        command: bytes,
+        now: float,
+        new_witnesses: Iterable[MemberId] = (),
     ) -> Entry | None:
         """Append a change to exactly these voters and learners, with a command for the layer above.
+
+        Those among `new_witnesses` that were no members are witnesses from now on.
 
         Returns:
             The entry that begins the change; None if it cannot begin now: this member does not lead, another
@@ -234,7 +246,9 @@ class Core:
         self._wake(now)
         if self.leadership is None:
             return None
-        return self.leadership.change_voters(frozenset(voters), frozenset(learners), command, now)
+        return self.leadership.change_voters(
+            frozenset(voters), frozenset(learners), command, now, frozenset(new_witnesses)
+        )
 
     def hand_over(self, target: MemberId | None, now: float) -> bool:
         """Begin to hand over to `target`, or to whoever is best; False if that cannot begin now."""
@@ -269,7 +283,7 @@ class Core:
         was_candidate, commit_index = self.election is not None, self.commit_index
         self.writing.stored(number)
         if self.writing.hard_state_is_durable:
-            self.promise.ceiling_s = self._ceiling_written_s
+            self.promise.ceiling_is_durable()
             self.standing.own_vote_is_durable(now)
         if self.leadership is not None:
             self.leadership.replication.advance_commit(now)
@@ -298,15 +312,7 @@ class Core:
     def snapshot_installed(self, now: float) -> None:
         """The snapshot of `install_snapshot` is stored and restored."""
         self._wake(now)
-        meta = self.following.installing
-        assert meta is not None
-        self.following.installing = None
-        self.log.restore(meta)
-        self.writing.durable_index = max(min(self.durable_index, self.log.last_index), meta.last_index)
-        self.commit_index = max(self.commit_index, meta.last_index)
-        self.applying.restored(meta.last_index)
-        if self.leader is not None:
-            self.send_after_store(self.leader, AppendResponse(self.term, True, meta.last_index))
+        self.following.installed()
 
     def snapshot_failed(self, member: MemberId, now: float) -> None:
         """The transfer of a snapshot to `member` ended without success."""
@@ -315,7 +321,7 @@ class Core:
             progress.snapshot_failed(self.log.last_index)
 
     def _hard_state(self) -> HardState:
-        return HardState(self.term, self.voted_for, self._ceiling_written_s)
+        return HardState(self.term, self.voted_for, self.promise.ceiling_written_s)
 
     # --- the round ---
 
@@ -337,7 +343,7 @@ class Core:
             apply=apply,
             install_snapshot=self._install,
             send_snapshot=tuple(self._send_snapshot),
-            take_snapshot=self.applying.snapshot_is_due(self.durable_index),
+            take_snapshot=not self.is_witness and self.applying.snapshot_is_due(self.durable_index),
             become_host=become_host,
             deadline=self._deadline,
         )
@@ -485,15 +491,6 @@ class Core:
         """Move the commit index forwards; never back."""
         assert index <= self.log.last_index
         self.commit_index = max(self.commit_index, index)
-
-    def raise_ceiling_for(self, asked_s: float) -> None:
-        """Have a higher promise ceiling made durable, if a promise asked for exceeds it."""
-        if self._ceiling_written_s > self.promise.ceiling_s:
-            return  # under way
-        ceiling = self.promise.raised_ceiling(asked_s, self.timing.promise_max_s)
-        if ceiling is not None:
-            self._ceiling_written_s = ceiling
-            self.writing.hard_state_changed()
 
     def disk_hangs(self, now: float) -> bool:
         """Whether the disk keeps this member from being of use as a leader."""

@@ -52,7 +52,8 @@ class Following:
             return
         core.follow(sender, message.term, now)
         asked = min(message.promise_s, core.timing.promise_max_s)
-        core.raise_ceiling_for(asked)
+        if core.promise.raise_ceiling(asked, core.timing.promise_max_s):
+            core.writing.hard_state_changed()
         granted = core.promise.grant(Release(sender, message.term), asked, now)
         core.standing.wait(now)  # no candidacy before the promise ends
         self._commit(message.commit_index)
@@ -108,6 +109,18 @@ class Following:
         meta = SnapshotMeta(message.last_index, message.last_term, message.membership, message.membership_index)
         self.installing = meta
         core.install(meta)
+
+    def installed(self) -> None:
+        """The snapshot is stored and restored: what it covers is as good as received, durable and applied."""
+        core, meta = self._core, self.installing
+        assert meta is not None
+        self.installing = None
+        core.log.restore(meta)
+        core.writing.durable_index = max(min(core.durable_index, core.log.last_index), meta.last_index)
+        core.commit(meta.last_index)
+        core.applying.restored(meta.last_index)
+        if core.leader is not None:
+            core.send_after_store(core.leader, AppendResponse(core.term, True, meta.last_index))
 
     def _take(self, message: AppendEntries) -> bool:
         """Append what is new in `message`; False if its place in the log does not match."""

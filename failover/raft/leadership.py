@@ -66,6 +66,11 @@ class Leadership:
         return membership
 
     @property
+    def is_witness(self) -> bool:
+        """Whether this leader has no application: it never hosts."""
+        return self._core.me in self.membership.witnesses
+
+    @property
     def has_released(self) -> bool:
         """Whether the promises made to this leader in this term are void."""
         return self.handing_over is not None and self.handing_over.released
@@ -86,6 +91,7 @@ class Leadership:
         """Whether a tenure may begin now, as far as the leader's role goes."""
         return (
             not self.has_hosted
+            and not self.is_witness
             and self.handing_over is None
             and self._core.applied_index >= self.first_index
             and self.lease.usable_until(self.membership) > now
@@ -177,7 +183,12 @@ class Leadership:
         return True
 
     def change_voters(
-        self, voters: frozenset[MemberId], learners: frozenset[MemberId], command: bytes, now: float
+        self,
+        voters: frozenset[MemberId],
+        learners: frozenset[MemberId],
+        command: bytes,
+        now: float,
+        new_witnesses: frozenset[MemberId] = frozenset(),
     ) -> Entry | None:
         """Append what leads to exactly these voters and learners; None if that cannot be started now.
 
@@ -188,10 +199,12 @@ class Leadership:
         in_progress = self._core.log.membership_index > self._core.commit_index or current.is_joint
         if not self.is_settled or in_progress or self.handing_over is not None or self._core.me not in voters:
             return None
+        if not voters - current.witnesses - (new_witnesses - current.members):
+            return None  # nobody would be left to host
         if voters == current.voters:
-            target = Membership(voters=voters, learners=learners)
+            target = current.with_learners(learners, new_witnesses)
         else:
-            target = current.entering(voters, learners)
+            target = current.entering(voters, learners, new_witnesses)
             if self.lease.usable_until(target) <= now:
                 return None
         return self._append(command, target)
@@ -289,7 +302,12 @@ class Leadership:
             self.change_voters(voters, membership.members - voters, b"", now)
 
     def _may_take_over(self, member: MemberId, now: float) -> bool:
-        return member != self._core.me and self._is_alive(member, now) and not self._is_leaving(member)
+        return (
+            member != self._core.me
+            and member not in self.membership.witnesses
+            and self._is_alive(member, now)
+            and not self._is_leaving(member)
+        )
 
     def _is_leaving(self, member: MemberId) -> bool:
         progress = self.replication.progress.get(member)

@@ -26,6 +26,8 @@ class Promise:
     def __init__(self, ceiling_s: float, restarted_at: float) -> None:
         self.ceiling_s = ceiling_s
         """Durable: no promise was or will be longer before a higher ceiling is durable."""
+        self.ceiling_written_s = ceiling_s
+        """The ceiling as it is being made durable."""
         self._restart_until = restarted_at + ceiling_s
         """A restarted member does not know what it promised before: it waits out the most that it can be."""
         self._until: dict[Release, float] = {}
@@ -43,14 +45,19 @@ class Promise:
         running = (until for holder, until in self._until.items() if holder != release)
         return max(self._restart_until, max(running, default=-math.inf))
 
-    def raised_ceiling(self, asked_s: float, max_s: float) -> float | None:
-        """The ceiling to make durable, by doubling, so that `asked_s` can be granted; None if it is."""
-        if asked_s <= self.ceiling_s or self.ceiling_s >= max_s:
-            return None
-        ceiling = self.ceiling_s
-        while ceiling < min(asked_s, max_s):
-            ceiling *= 2
-        return min(ceiling, max_s)
+    def raise_ceiling(self, asked_s: float, max_s: float) -> bool:
+        """Double the ceiling until `asked_s` can be granted; returns whether a new one is to be made durable."""
+        is_under_way = self.ceiling_written_s > self.ceiling_s
+        if is_under_way or asked_s <= self.ceiling_s or self.ceiling_s >= max_s:
+            return False
+        while self.ceiling_written_s < min(asked_s, max_s):
+            self.ceiling_written_s *= 2
+        self.ceiling_written_s = min(self.ceiling_written_s, max_s)
+        return True
+
+    def ceiling_is_durable(self) -> None:
+        """The ceiling that was written may be used."""
+        self.ceiling_s = self.ceiling_written_s
 
 
 class Lease:

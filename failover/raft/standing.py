@@ -105,7 +105,7 @@ class Standing:
         """The leader asks this member to stand at once; its release voids the promises made to it."""
         core = self._core
         membership = core.log.membership
-        is_voter = membership is not None and core.me in membership.voters
+        is_voter = membership is not None and core.me in membership.voters_that_may_host
         is_current = message.term == core.term and sender == message.release.leader
         if not is_voter or not is_current or core.leadership is not None or self.election is not None:
             return
@@ -151,5 +151,8 @@ class Standing:
             return 0.0
         if now < self._last_until or core.is_leaving:
             return 2 * len(membership.all_voters) * core.timing.stagger_s
-        before = sum(voter < core.me for voter in membership.all_voters if voter != core.leader)
+        # A witness comes after all who may host: it is of use only where its log is longer than theirs.
+        mine = (core.is_witness, core.me)
+        others = membership.all_voters - {core.leader}
+        before = sum((voter in membership.witnesses, voter) < mine for voter in others)
         return before * core.timing.stagger_s

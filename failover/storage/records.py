@@ -63,10 +63,10 @@ def unseal_untrusted(sealed: object, name: str) -> bytes:
 
 
 def pack_membership(membership: Membership) -> bytes:
-    """Four counts of 16 bits, then the ids of each set in ascending order."""
+    """Four counts of 16 bits, then the ids of each set in ascending order; what is left are the witnesses."""
     sets = (membership.voters, membership.outgoing, membership.learners, membership.learners_next)
-    ids = b"".join(member for members in sets for member in sorted(members))
-    assert len(ids) == MEMBER_ID_SIZE * sum(map(len, sets)), "a member id has 32 bytes"
+    ids = b"".join(member for members in (*sets, membership.witnesses) for member in sorted(members))
+    assert len(ids) == MEMBER_ID_SIZE * (sum(map(len, sets)) + len(membership.witnesses)), "an id has 32 bytes"
     return _COUNTS.pack(*map(len, sets)) + ids
 
 
@@ -75,11 +75,12 @@ def unpack_membership_untrusted(data: bytes) -> Membership:
     if len(data) < _COUNTS.size:
         raise MalformedBytes("membership: too short")
     counts = _COUNTS.unpack_from(data)
-    if len(data) != _COUNTS.size + MEMBER_ID_SIZE * sum(counts):
+    witness_count, odd = divmod(len(data) - _COUNTS.size - MEMBER_ID_SIZE * sum(counts), MEMBER_ID_SIZE)
+    if odd or witness_count < 0:
         raise MalformedBytes("membership: the length does not fit the counts")
     sets: list[frozenset[MemberId]] = []
     start = _COUNTS.size
-    for count in counts:
+    for count in (*counts, witness_count):
         end = start + count * MEMBER_ID_SIZE
         sets.append(
             frozenset(MemberId(data[at : at + MEMBER_ID_SIZE]) for at in range(start, end, MEMBER_ID_SIZE))

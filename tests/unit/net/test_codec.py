@@ -21,7 +21,9 @@ member_ids = st.binary(min_size=32, max_size=32).map(MemberId)
 numbers = st.integers(0, INT_MAX)
 seconds = st.floats(0, allow_nan=False, allow_infinity=False)
 memberships = st.sets(member_ids, min_size=2, max_size=6).map(
-    lambda ids: Membership(frozenset(sorted(ids)[:-1]), learners=frozenset(sorted(ids)[-1:]))
+    lambda ids: Membership(
+        frozenset(sorted(ids)[:-1]), learners=frozenset(sorted(ids)[-1:]), witnesses=frozenset(sorted(ids)[1:])
+    )
 )
 entries = st.builds(messages.Entry, numbers, numbers, st.binary(max_size=50), st.none() | memberships)
 releases = st.builds(messages.Release, member_ids, numbers)

@@ -238,3 +238,24 @@ def test_the_document_lists_every_frame():
 
     for name in ("PAD", "PING", "PONG", "MESSAGE", "OPEN", "ACCEPT", "CHUNK", "ACK", "END", "ADDRESSES", "JOIN"):
         assert f"| {getattr(ours, name)} {name} |" in DOCUMENT
+
+
+def test_a_membership_is_on_the_wire_as_the_document_says():
+    from failover.raft.membership import Membership
+    from failover.raft.messages import AppendEntries, Entry
+    from failover.wire import WIRE
+
+    a, b, c, d, e = (bytes([number]) * 32 for number in range(1, 6))
+    joint = Membership(
+        voters=frozenset((c, a)),
+        outgoing=frozenset((b, a)),
+        learners=frozenset((e, d)),
+        learners_next=frozenset((b,)),
+        witnesses=frozenset((e, c)),
+    )
+    message = AppendEntries(3, 1, 2, (Entry(2, 3, b"why", joint),), 1)
+    written = cbor2.dumps([7, 3, 1, 2, [[2, 3, b"why", [[a, c], [a, b], [d, e], [b], [c, e]]]], 1])
+    assert WIRE.encode(message) == written
+    assert WIRE.decode_untrusted(written) == message
+    sets = re.search(r"\*\*Membership\*\* (.*?);", DOCUMENT)[1].split(", ")
+    assert [each.split()[0] for each in sets] == [field.name for field in dataclasses.fields(Membership)]

@@ -21,13 +21,16 @@ voter_groups = st.frozensets(people, min_size=1)
 @st.composite
 def simple(draw) -> Membership:
     voters = draw(voter_groups)
-    return Membership(voters, learners=draw(groups) - voters)
+    learners = draw(groups) - voters
+    witnesses = draw(groups) & (voters | learners) - {min(voters)}
+    return Membership(voters, learners=learners, witnesses=witnesses)
 
 
 @st.composite
 def joint(draw) -> Membership:
-    voters = draw(voter_groups)
-    return draw(simple()).entering(voters, draw(groups) - voters)
+    voters, before = draw(voter_groups), draw(simple())
+    assume(voters - before.witnesses)
+    return before.entering(voters, draw(groups) - voters)
 
 
 memberships = simple() | joint()
@@ -91,6 +94,7 @@ def test_agreed_is_the_largest_value_that_a_quorum_has_reached(membership, numbe
 @given(simple(), voter_groups, groups)
 def test_entering_keeps_everybody_until_leaving_and_ends_exactly_as_asked(before, voters, learners):
     learners = learners - voters
+    assume(voters - before.witnesses)
     during = before.entering(voters, learners)
     assert during.is_joint
     assert (during.voters, during.outgoing) == (voters, before.voters)
@@ -108,22 +112,37 @@ def test_a_second_change_waits_for_the_end_of_the_first(membership, voters, lear
     with pytest.raises(AssertionError):
         membership.entering(voters, learners - voters)
     with pytest.raises(AssertionError):
-        membership.with_learner(member)
-    with pytest.raises(AssertionError):
-        membership.without_learner(member)
+        membership.with_learners({member})
 
 
 @given(simple(), people)
 def test_learners_come_and_go_without_touching_the_quorums(membership, member):
     assume(member not in membership.members)
-    more = membership.with_learner(member)
+    more = membership.with_learners(membership.learners | {member})
     assert more.members == membership.members | {member}
     assert quorums_of(more) == quorums_of(membership)
-    assert more.without_learner(member) == membership
+    assert more.with_learners(membership.learners) == membership
     with pytest.raises(AssertionError):
-        more.with_learner(member)
-    with pytest.raises(AssertionError):
-        membership.without_learner(member)
+        membership.with_learners(membership.voters)
+
+
+@given(simple(), voter_groups, groups, groups)
+def test_a_member_is_a_witness_from_its_first_membership_to_its_last(before, voters, learners, new_witnesses):
+    learners = learners - voters
+    assume(voters - before.witnesses - (new_witnesses - before.members))
+    during = before.entering(voters, learners, new_witnesses)
+    after = during.leaving()
+    expected = before.witnesses | (new_witnesses - before.members)
+    for membership in (during, after):
+        assert membership.witnesses == expected & membership.members
+    more = before.with_learners(learners - before.voters, new_witnesses)
+    assert more.witnesses == expected & more.members
+
+
+@given(memberships)
+def test_there_is_always_a_voter_that_may_host(membership):
+    assert membership.voters_that_may_host
+    assert not membership.voters_that_may_host & membership.witnesses
 
 
 @given(simple())
@@ -144,6 +163,9 @@ A, B = frozenset(PEOPLE[:1]), frozenset(PEOPLE[1:2])
         {"voters": A, "outgoing": B, "learners": B},
         {"voters": A, "learners_next": B},
         {"voters": A, "outgoing": A, "learners_next": A},
+        {"voters": A, "witnesses": B},
+        {"voters": A, "witnesses": A},
+        {"voters": A, "outgoing": A | B, "witnesses": A},
     ],
 )
 def test_impossible_memberships_are_not_made(sets):

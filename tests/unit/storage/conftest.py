@@ -43,6 +43,7 @@ class Samples:
         outgoing=frozenset({MemberId(b"a" * 32), MemberId(b"d" * 32)}),
         learners=frozenset({MemberId(b"e" * 32)}),
         learners_next=frozenset({MemberId(b"d" * 32)}),
+        witnesses=frozenset({MemberId(b"a" * 32), MemberId(b"e" * 32)}),
     )
 
     @staticmethod

@@ -29,6 +29,7 @@ def memberships(draw) -> Membership:
         outgoing=chosen[1] | chosen[2] | chosen[3],
         learners=chosen[4],
         learners_next=chosen[3],
+        witnesses=frozenset(at for at in roles if at != first and draw(st.booleans())),
     )
 
 
@@ -85,6 +86,10 @@ A, B = b"a" * 32, b"b" * 32
         b"\0\1\0\0\0\1\0\0" + A + A,  # voter and learner
         b"\0\1\0\0\0\0\0\1" + A + B,  # to become a learner, and no outgoing voter
         b"\0\1" + b"\0\0" * 3 + A + b"x",  # more than it says
+        b"\0\2" + b"\0\0" * 3 + A,  # less than it says
+        b"\0\1" + b"\0\0" * 3 + A + A,  # nobody may host
+        b"\0\1" + b"\0\0" * 3 + A + B,  # a witness that is no member
+        b"\0\2" + b"\0\0" * 3 + A + B + B + B,  # a witness twice
     ],
 )
 def test_each_membership_has_one_form(packed):

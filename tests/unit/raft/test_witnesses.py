@@ -1,0 +1,108 @@
+"""A witness votes and holds the log, and never hosts (design.md, section 4)."""
+
+from __future__ import annotations
+
+import pytest
+from harness import FAR, A, B, Bench, C, D, append, beat, log_of, meta
+
+from failover.ids import Term
+from failover.raft.core import Role
+from failover.raft.membership import Membership
+from failover.raft.messages import HandOver, HeartbeatResponse, PreVoteRequest, Release
+from failover.raft.timing import Timing
+
+WITNESSED = Membership(frozenset((A, B, C)), witnesses=frozenset((C,)))
+"""A and B are players; C is a witness."""
+
+
+def bench(me, **options) -> Bench:
+    return Bench(me, **{"log": log_of(1, membership=WITNESSED)} | options)
+
+
+def host() -> Bench:
+    leader = bench(A).lead()
+    leader.sent.clear()
+    return leader
+
+
+def test_a_witness_that_leads_never_hosts():
+    leader = bench(C).win((A, B)).answer_heartbeats(A, B).answer_appends(A, B)
+    leader.keep_lease(1.0, A, B)
+    assert not leader.hosted and leader.core.tenure is None
+    assert leader.propose() is None
+
+
+def test_a_witness_counts_for_commits_and_for_the_lease():
+    leader = bench(A).lead((C,))
+    proposed = leader.propose()
+    leader.answer_appends(C)
+    assert leader.core.commit_index == proposed.index
+    assert not leader.keep_lease(1.0, C).stops
+
+
+def test_nobody_hands_over_to_a_witness():
+    leader = host()
+    assert not leader.core.hand_over(C, leader.now)
+    leader.core.hand_over(None, leader.now)
+    assert leader.round().take(HandOver, C) == [] and leader.core.leadership.handing_over.target == B
+
+
+def test_a_lone_player_cannot_hand_over_to_its_witness():
+    leader = bench(A).lead((C,))
+    assert not leader.core.hand_over(None, leader.now)
+
+
+def test_a_witness_that_is_asked_to_take_over_does_not():
+    member = bench(C).oversleep(FAR).get(A, append(2, (1, 1), 2), beat(2))
+    assert member.get(A, HandOver(Term(2), Release(A, Term(2)))).core.role is Role.FOLLOWER
+
+
+def test_a_witness_stands_after_all_who_may_host():
+    """Rank: the id would let it stand first."""
+    witnessed = Membership(frozenset((A, B, C)), witnesses=frozenset((A,)))
+    stood = {me: Bench(me, log=log_of(1, membership=witnessed)).stand().now for me in (A, B, C)}
+    assert stood[B] < stood[C] < stood[A]
+
+
+def test_a_witness_stands_all_the_same_where_nobody_else_does():
+    member = bench(C).oversleep(FAR).get(A, append(2, (1, 1), 2, 2), beat(2, promise=0.075))
+    member.sent.clear()
+    assert member.at(FAR + 0.2).take(PreVoteRequest, B)
+
+
+def test_a_newcomer_can_be_a_witness_and_stays_one_when_it_is_promoted():
+    leader = Bench(A, log=log_of(1, membership=Membership(frozenset((A, B))))).lead((B,))
+    assert leader.core.change_membership((A, B), (D,), b"", leader.now, new_witnesses=(D,))
+    leader.round().answer_appends(B, D).get(D, HeartbeatResponse(leader.core.term, 1, 0.075, 0))
+    leader.answer_appends(B, D).answer_appends(B, D)
+    membership = leader.core.log.membership
+    assert not membership.is_joint and membership.voters == {A, B, D} and membership.witnesses == {D}
+
+
+def test_nobody_becomes_a_witness_or_ceases_to_be_one():
+    leader = host()
+    leader.core.change_membership((A, B, C), (D,), b"", leader.now, new_witnesses=(B,))
+    leader.round().answer_appends(B, C)
+    assert leader.core.log.membership.witnesses == {C}
+    leader.core.change_membership((A, B), (C, D), b"", leader.now)
+    leader.round().answer_appends(B, C).answer_appends(B, C)
+    assert C in leader.core.log.membership.witnesses
+
+
+def test_the_last_voter_that_may_host_cannot_be_removed():
+    witnesses = Membership(frozenset((A, B, C)), witnesses=frozenset((A, C)))
+    leader = Bench(A, log=log_of(1, membership=witnesses)).win().answer_heartbeats(B, C).answer_appends(B, C)
+    assert leader.core.change_membership((A, C), (), b"", leader.now) is None
+
+
+@pytest.mark.parametrize("membership", [WITNESSED, WITNESSED.entering((A, C, D), (B,), (D,))])
+def test_witnesses_survive_a_snapshot_and_a_restart(membership):
+    member = Bench(B, log=(), snapshot=meta(5, 2, membership))
+    assert member.core.log.membership.witnesses == membership.witnesses
+
+
+def test_a_witness_takes_no_snapshot_for_it_has_no_state():
+    timing = Timing(snapshot_entries=10, kept_entries=0)
+    for me, expected in ((B, 1), (C, 0)):
+        member = bench(me, timing=timing).get(A, append(2, (1, 1), *[2] * 20, commit=21))
+        assert len(member.applied) == 21 and member.snapshots_taken == expected
