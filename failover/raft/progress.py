@@ -124,12 +124,17 @@ class Progress:
         self.next_index = max(LogIndex(self.match_index + 1), next_index)
         return True
 
-    def took_too_long(self, now: float) -> None:
-        """Take what was sent for lost: go back to what is known to match, and wait longer next time."""
+    def took_too_long(self, base_index: LogIndex) -> None:
+        """Take what was sent for lost: go back to what is known to match, and wait longer next time.
+
+        What was compacted up to `base_index` cannot be sent again. A snapshot would be the remedy, but only for
+        a follower that answers: for one that is gone it would be read and sent again and again.
+        """
         waiting_since = self._waiting_since
         self._enter(Sending.PROBE)
         if self.match_index:
             self.next_index = LogIndex(self.match_index + 1)
+        self.next_index = LogIndex(max(self.next_index, base_index + 1))
         self._waiting_since = waiting_since  # so that a slow answer is measured as slow, not as lost
         self._patience_factor = min(2 * self._patience_factor, 256)
 

@@ -104,7 +104,7 @@ class Replication:
                 self._core.send_now(member, probe)
                 progress.asked_for_snapshot(now)
             else:
-                progress.took_too_long(now)
+                progress.took_too_long(self._core.log.base_index)
         if now >= self.notice_at:
             self.notice_at = math.inf
             for member, progress in self.progress.items():

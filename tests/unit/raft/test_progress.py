@@ -65,13 +65,13 @@ def test_windows_never_leak_and_indexes_never_fall(steps):
             case "refuse":
                 progress.refused(LogIndex(number), LogIndex(number // 2 + 1))
             case "late":
-                progress.took_too_long(now)
+                progress.took_too_long(LogIndex(0))
             case "snapshot":
                 progress.needs_snapshot(LogIndex(3), Term(1), now)
                 progress.snapshot_failed(LogIndex(10))
         assert match <= progress.match_index < progress.next_index
         match = progress.match_index
-    progress.took_too_long(now)
+    progress.took_too_long(LogIndex(0))
     progress.matched(LogIndex(progress.next_index - 1), now)
     assert progress.may_send(), "all was answered: the window is empty"
     assert progress.repeat_at == float("inf")
@@ -82,7 +82,7 @@ def test_a_spell_of_errors_does_not_slow_down_what_comes_after_it():
     progress = replicating()
     for n in range(8):
         progress.sent(message(0), float(n))
-        progress.took_too_long(float(n))
+        progress.took_too_long(LogIndex(0))
     progress.is_alive_again(9.0)
     progress.matched(LogIndex(1), 9.0)
     progress.sent(message(1), 10.0)
@@ -97,5 +97,5 @@ def test_caught_up_means_close_and_in_the_flow():
     progress = replicating(100)
     assert progress.is_caught_up(LogIndex(100 + CAUGHT_UP_ENTRIES - 1))
     assert not progress.is_caught_up(LogIndex(100 + CAUGHT_UP_ENTRIES))
-    progress.took_too_long(1.0)
+    progress.took_too_long(LogIndex(0))
     assert not progress.is_caught_up(LogIndex(100))

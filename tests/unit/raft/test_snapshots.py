@@ -66,6 +66,14 @@ def test_a_follower_behind_the_compacted_log_gets_the_snapshot():
     assert leader.snapshots_sent == [C]
 
 
+def test_a_follower_that_answers_nothing_is_sent_no_snapshot():
+    """It would be read from the disk and sent in vain, about once a second, for as long as that member is away."""
+    leader = compacted_leader()
+    leader.keep_lease(3.0, B)
+    assert leader.snapshots_sent == []
+    assert probe_behind(leader).snapshots_sent == [C], "it is back"
+
+
 def test_after_the_snapshot_the_follower_gets_what_comes_behind_it():
     """Scenario: a snapshot accepted through a later append answer; etcd-io/etcd#10308."""
     leader = probe_behind(compacted_leader())
