@@ -146,16 +146,16 @@ class Election:
             core.send_now(voter, VoteRequest(self.term, last_index, last_term, self._release))
 
 
-def barred_until(core: Core, now: float, release: Release | None) -> float:
+def barred_until(core: Core, now: float) -> float:
     """Until when this member may help nobody to lead."""
     if core.leadership is not None and not core.leadership.has_released:
         return now + core.timing.promise_s  # a leader with a lease; asked again, it may have lost it
-    return core.promise.until(release)
+    return core.promise.until()
 
 
 def answer_pre_vote(core: Core, sender: MemberId, message: PreVoteRequest, now: float) -> None:
     """Say whether this member would vote for the sender. Changes nothing here."""
-    until = barred_until(core, now, None)
+    until = barred_until(core, now)
     is_barred = until > now
     granted = (
         not is_barred
@@ -172,7 +172,9 @@ def answer_vote(core: Core, sender: MemberId, message: VoteRequest, now: float) 
     if message.term < core.term:
         core.send_after_store(sender, VoteResponse(core.term, message.term, granted=False))
         return
-    until = barred_until(core, now, message.release)
+    if message.release is not None:
+        core.promise.void(message.release)
+    until = barred_until(core, now)
     if until > now:
         # Not even the term is taken over: else anybody could depose a leader that holds its lease.
         core.send_after_store(sender, VoteResponse(core.term, message.term, False, until - now))

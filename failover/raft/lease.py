@@ -40,10 +40,17 @@ class Promise:
         self._until[holder] = max(self._until.get(holder, 0.0), now + granted)
         return granted
 
-    def until(self, release: Release | None = None) -> float:
-        """When the last promise ends, but for those that `release` voids."""
-        running = (until for holder, until in self._until.items() if holder != release)
-        return max(self._restart_until, max(running, default=-math.inf))
+    def void(self, release: Release) -> None:
+        """Forget what was promised to this leader in this term: it said itself that its tenure is over.
+
+        For good, and not only for the request that brought the word: else whoever took over could not hand on
+        before the promises to its predecessor have ended.
+        """
+        self._until.pop(release, None)
+
+    def until(self) -> float:
+        """When the last promise ends."""
+        return max(self._restart_until, max(self._until.values(), default=-math.inf))
 
     def raise_ceiling(self, asked_s: float, max_s: float) -> bool:
         """Double the ceiling until `asked_s` can be granted; returns whether a new one is to be made durable."""

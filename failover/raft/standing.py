@@ -109,7 +109,8 @@ class Standing:
         is_current = message.term == core.term and sender == message.release.leader
         if not is_voter or not is_current or core.leadership is not None or self.election is not None:
             return
-        if core.promise.until(message.release) > now or self._is_busy(now):
+        core.promise.void(message.release)
+        if core.promise.until() > now or self._is_busy(now):
             return  # it will be asked again
         self._campaign(now, message, frozenset())
 

@@ -43,7 +43,7 @@ def restart_forgets_promises(patch: pytest.MonkeyPatch) -> None:
 
 
 def votes_while_promised(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(election, "barred_until", lambda core, now, release: -math.inf)
+    patch.setattr(election, "barred_until", lambda core, now: -math.inf)
 
 
 def truncates_matching_suffix(patch: pytest.MonkeyPatch) -> None:

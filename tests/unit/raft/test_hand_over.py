@@ -191,6 +191,22 @@ def test_the_release_in_the_vote_request_lifts_the_voters_promise():
     assert voter.get(B, vote(3, (9, 9), RELEASE)).last(VoteResponse).granted
 
 
+def test_a_released_promise_does_not_bar_the_next_hand_over():
+    """B took over from A and hands on at once: the promise to A is void for good, not for B's request alone."""
+    voter = Bench(C).oversleep(FAR).get(A, beat(2)).get(B, vote(3, (9, 9), RELEASE)).get(B, beat(3))
+    assert not voter.get(A, vote(4)).last(VoteResponse).granted
+    assert voter.get(A, vote(4, (9, 9), Release(B, Term(3)))).last(VoteResponse).granted
+
+
+def test_the_target_of_a_hand_over_may_hand_on_at_once():
+    target = Bench(B).oversleep(FAR).get(A, beat(2), HandOver(Term(2), RELEASE))
+    target.get(C, VoteResponse(Term(3), Term(3), True))
+    assert target.core.role is Role.LEADER
+    target.answer_heartbeats(A, C).answer_appends(A, C)
+    assert hand_over(target, C)
+    assert target.get(C, vote(4, (9, 9), Release(B, Term(3)))).last(VoteResponse).granted
+
+
 @pytest.mark.parametrize("release", [Release(A, Term(1)), Release(B, Term(2)), Release(C, Term(2))])
 def test_a_release_of_another_leader_or_term_lifts_nothing(release):
     voter = Bench(C).oversleep(FAR).get(A, beat(2))
