@@ -269,8 +269,8 @@ class Story:
         """To that member, or to whoever is best."""
         process = live(self.world, a)
         target = MemberId(b.encode()) if b else None
-        if not process.core.hand_over(target, process.clock()):
-            self.world.trace.note(a, "refuses to hand over")
+        agreed = process.core.hand_over(target, process.clock())
+        self.world.trace.note(a, "agrees to hand over" if agreed else "refuses to hand over")
         process.carry_out()
 
     @command(r"(?P<a>\w+) resigns")
