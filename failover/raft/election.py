@@ -50,6 +50,7 @@ class Election:
         *,
         release: Release | None = None,
         silent: frozenset[MemberId] = frozenset(),
+        yield_s: float = 0.0,
     ) -> None:
         membership = core.log.membership
         assert membership is not None
@@ -61,6 +62,9 @@ class Election:
         self._release = release
         self._silent = silent
         """Who said nothing in the pre-vote: dead or cut off, it seems."""
+        self._yield_s = yield_s
+        """Waited beyond the end of another's promise: it may stand itself at that moment, and wins then if it is of
+        better rank. Asked at that very moment, both would get each other's pre-vote, and split the votes."""
         self._granted: set[MemberId] = {core.me} if stage is Stage.PRE_VOTE else set()
         self._refused: set[MemberId] = set()
         self._ask_at = dict.fromkeys(sorted(membership.all_voters - {core.me}), now)
@@ -107,7 +111,7 @@ class Election:
         elif sender in self._granted:
             return  # a late refusal from before its grant
         elif message.retry_after_s > 0:
-            self._ask_at[sender] = now + message.retry_after_s
+            self._ask_at[sender] = now + message.retry_after_s + self._yield_s
         else:
             self._refused.add(sender)
             self._ask_at.pop(sender, None)

@@ -126,8 +126,9 @@ class Standing:
         if (barred := core.promise.until()) > now:
             self._due = barred
             return
+        yield_s = self._stagger_s(now)  # before the leader is forgotten: it is not among those who may stand
         core.leader = None
-        self.election = Election(core, Stage.PRE_VOTE, Term(core.term + 1), now)
+        self.election = Election(core, Stage.PRE_VOTE, Term(core.term + 1), now, yield_s=yield_s)
         if membership.has_quorum({core.me}):
             self.won(now)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import FAR, A, B, Bench, C, D, E, append, beat, log_of, pre_vote, vote
+from harness import FAR, TIMING, A, B, Bench, C, D, E, append, beat, log_of, pre_vote, vote
 
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
@@ -299,6 +299,21 @@ def test_a_restarted_member_stands_soon():
     """Symptom: a long first timer hangs the cluster (openraft 228077a6)."""
     member = Bench(A, ceiling=0.1).at(0.15)
     assert member.take(PreVoteRequest)
+
+
+@pytest.mark.parametrize(("me", "yields"), [(A, False), (B, True)])
+def test_who_waits_for_anothers_promise_lets_a_better_rank_stand_first(me, yields):
+    """Two members wait for one to end its promise, which may stand then: asking at that moment makes a duel."""
+    membership = Membership(frozenset((A, B)))
+    other = B if me == A else A
+    member = Bench(me, log=log_of(1, membership=membership)).oversleep(FAR).tick()
+    asked = member.now
+    assert member.take(PreVoteRequest)
+    member.get(other, PreVoteResponse(Term(1), Term(2), False, 0.030))
+    member.at(asked + 0.031)
+    assert bool(member.take(PreVoteRequest)) is not yields
+    member.at(asked + 0.031 + TIMING.stagger_s)
+    assert bool(member.take(PreVoteRequest)) is yields
 
 
 def test_duels_end_because_waits_differ():
