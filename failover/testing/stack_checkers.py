@@ -1,0 +1,118 @@
+"""Oracles for whole members: they see what the applications and the requesters see, never the faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from failover.events import BecomeHost, Event, StopHost, Stopped
+from failover.ids import Epoch, LogIndex, MemberId
+from failover.records import Caller
+from failover.testing.checkers import Violation
+
+CallerKey = tuple[MemberId, int, int]
+
+
+class OneTenure:
+    """At any instant of true time at most one tenure runs, each by its own clock; an epoch has at most one."""
+
+    def __init__(self) -> None:
+        self._begun: dict[Epoch, MemberId] = {}
+
+    @property
+    def tenures(self) -> int:
+        """How many there were."""
+        return len(self._begun)
+
+    def begins(self, member: MemberId, epoch: Epoch) -> None:
+        """A tenure begins."""
+        if epoch in self._begun:
+            raise Violation(f"a second tenure in {epoch}")
+        if any(epoch.term <= other.term for other in self._begun if other.generation == epoch.generation):
+            raise Violation(f"a tenure of {epoch} begins after one of a later term")
+        self._begun[epoch] = member
+
+    def run(self, running: Iterable[tuple[MemberId, Epoch]]) -> None:
+        """These tenures run at this instant: `Host` methods are accepted."""
+        hosts = list(running)
+        if len(hosts) > 1:
+            raise Violation(f"{len(hosts)} hosts at one instant: {hosts}")
+
+
+class Once:
+    """A request is carried out once, and its sender gets the reply of that one time."""
+
+    def __init__(self) -> None:
+        self._index: dict[CallerKey, LogIndex] = {}
+        self._reply: dict[CallerKey, bytes] = {}
+        self.answered = 0
+
+    def carried_out(self, caller: Caller, index: LogIndex) -> None:
+        """The machine of some member carries out this request's command, at this index."""
+        key = (caller.member, caller.session, caller.number)
+        known = self._index.setdefault(key, index)
+        if known != index:
+            raise Violation(f"request {_text(key)} was carried out at {known} and again at {index}")
+
+    def replied(self, caller: Caller, reply: bytes) -> None:
+        """The machine's reply to it."""
+        key = (caller.member, caller.session, caller.number)
+        known = self._reply.setdefault(key, reply)
+        if known != reply:
+            raise Violation(f"request {_text(key)} had the replies {known!r} and {reply!r}")
+
+    def answers(self, member: MemberId, session: int, number: int, reply: bytes) -> None:
+        """The sender gets this reply."""
+        key = (member, session, number)
+        self.answered += 1
+        if key not in self._reply:
+            raise Violation(f"request {_text(key)} got a reply and was never carried out")
+        if self._reply[key] != reply:
+            raise Violation(f"request {_text(key)} got {reply!r}, not {self._reply[key]!r}")
+
+
+def _text(key: CallerKey) -> str:
+    return f"{key[0].hex()[:8]}/{key[1]}/{key[2]}"
+
+
+class SameStates:
+    """Members that have applied the same entries are in the same state."""
+
+    def __init__(self) -> None:
+        self._digests: dict[LogIndex, bytes] = {}
+
+    def is_at(self, member: MemberId, index: LogIndex, digest: bytes) -> None:
+        """`member` has applied everything up to `index`."""
+        known = self._digests.setdefault(index, digest)
+        if known != digest:
+            raise Violation(f"{member.hex()[:8]} has another state at {index} than the others")
+
+
+class EventsInOrder:
+    """What one process's application hears of its own tenures: begin and end in turn, epochs rising, one end."""
+
+    def __init__(self) -> None:
+        self._running: Epoch | None = None
+        self._last: Epoch | None = None
+        self._is_over = False
+
+    def hears(self, event: Event, epoch_now: Epoch | None) -> None:
+        """An event was queued while the member's own tenure was `epoch_now`."""
+        if self._is_over:
+            raise Violation(f"{event} after Stopped")
+        match event:
+            case BecomeHost():
+                if self._running is not None:
+                    raise Violation(f"{event} while {self._running} was not ended")
+                if self._last is not None and event.epoch.term <= self._last.term:
+                    raise Violation(f"{event} after {self._last}")
+                self._running = self._last = event.epoch
+            case StopHost():
+                if self._running != event.epoch:
+                    raise Violation(f"{event} while {self._running} ran")
+                if epoch_now is not None:
+                    raise Violation(f"{event} while Host methods are still accepted")
+                self._running = None
+            case Stopped():
+                if self._running is not None:
+                    raise Violation(f"Stopped while {self._running} was not ended")
+                self._is_over = True

@@ -1,0 +1,263 @@
+"""One seeded run of whole members in two phases: all may fail and nothing break; then a quorum must work.
+
+In the second phase all faults outside a chosen quorum become permanent: the others are off, cut off, deaf, mute or
+have full disks. The quorum must elect a host, serve requests and agree, in bounded time.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from failover.ids import LogIndex, Term
+from failover.raft.membership import Membership
+from failover.raft.timing import Timing
+from failover.settings import Settings
+from failover.testing.computer import Computer
+from failover.testing.faults import Faults
+from failover.testing.guest_list import GuestBook, GuestList
+from failover.testing.linearizability import check_linearizable
+from failover.testing.models import AppendOnlyList
+from failover.testing.process import Process, Program
+from failover.testing.simulated_network import Link
+from failover.testing.stack_schedule import StackSchedule
+from failover.testing.stack_simulation import StackSimulation
+from failover.testing.trial import Outcome
+
+STORMY_S = 30.0
+ELECTS_WITHIN_S = 60.0
+"""Handshakes are tried again within 5 s, and with those that were given up within 30."""
+AGREES_WITHIN_S = 60.0
+DIGEST_EVERY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a log ends, and what its newest membership is."""
+
+    last_term: Term
+    last_index: LogIndex
+    membership: Membership | None
+
+
+class StackTrial:
+    """A seed, run.
+
+    Args:
+        seed: everything follows from it.
+        program: what runs; None = the guest list, whose history is checked for linearizability.
+        members: how many there are at first; None = drawn.
+        faults: what may go wrong; None = drawn.
+        stormy_s: how long.
+        settle: called with the simulation at the very end.
+        trace: called with a line for whatever happens.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        program: Program | None = None,
+        members: int | None = None,
+        faults: Faults | None = None,
+        stormy_s: float = STORMY_S,
+        settle: Callable[[StackSimulation], None] | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self._seed = seed
+        dice = random.Random(f"stack plan {seed}")
+        self.faults = faults or Faults.draw(seed)
+        self.members = members or dice.choice((1, 2, 3, 3, 3, 4, 5, 5, 6))
+        self._stormy_s = stormy_s
+        self._settle = settle
+        self._guest_book = GuestBook(every_s=dice.choice((0.1, 0.5, 2.0))) if program is None else None
+        if self._guest_book is not None:
+            program = Program(
+                machine=GuestList,
+                serve=self._guest_book.serve if dice.random() < 0.8 else None,
+                play=self._guest_book.play,
+                settings=Settings(timing=draw_timing(dice, self.faults.link)),
+            )
+        assert program is not None
+        self.program = program
+        self.simulation = StackSimulation(
+            seed,
+            program,
+            link=self.faults.link,
+            clock_rates=self.faults.clock_rates,
+            digest_every=1 if self._guest_book is not None else DIGEST_EVERY,
+            trace=trace,
+        )
+        if self._guest_book is not None:
+            self._guest_book.world = self.simulation
+
+    def run(self) -> Outcome:
+        """Run both phases.
+
+        Raises:
+            Violation: a guarantee was broken, or there was no progress in time.
+        """
+        with self.simulation as world:
+            self._begin()
+            StackSchedule(world, self._seed, self.faults, world.time.now + self._stormy_s)
+            world.run(self._stormy_s)
+            healthy = self._make_healthy()
+            elected_s = world.run_until(lambda: self._has_host(healthy), ELECTS_WITHIN_S)
+            agreed_s = self._agree(healthy)
+            if self._settle is not None:
+                self._settle(world)
+            looks = world.onlooker
+            outcome = Outcome(
+                zlib.crc32(f"{looks.digest} {world.dice.random()}".encode()),  # the dice remember every draw
+                world.time.now,
+                looks.one_tenure.tenures,
+                len(looks.one_history.committed),
+                elected_s,
+                agreed_s,
+                world.happened,
+            )
+        if self._guest_book is not None:
+            check_linearizable(self._guest_book.history, AppendOnlyList()).require()
+        return outcome
+
+    def _begin(self) -> None:
+        """Found the cluster and bring in the others while all is well."""
+        world, faults = self.simulation, self.faults
+        dice = random.Random(f"stack disks {self._seed}")
+        for _ in range(self.members):
+            world.add_computer(has_file=dice.random() < faults.files, disk_s=faults.disk_s)
+        world.network.link = Link()
+        world.found()
+        if self.members > 1:
+            world.bring_in(world.computers[1:])
+        world.network.link = faults.link
+
+    # --- the second phase ---
+
+    def _make_healthy(self) -> list[Computer]:
+        """A quorum is well from now on; the others stay as sick as can be, for good."""
+        world = self.simulation
+        world.network.cut.clear()
+        world.network.slow.clear()
+        world.network.link = Link()
+        healthy = self._choose()
+        for computer in world.computers:
+            computer.disk.is_full, computer.disk.stalled_until = False, 0.0
+            if computer in healthy:
+                computer.is_kept_running = True
+                computer.start_again()
+                if computer.process is not None:
+                    computer.process.fuse = None
+                    computer.process.wake()
+            else:
+                self._make_sick(computer)
+        return healthy
+
+    def _make_sick(self, computer: Computer) -> None:
+        world = self.simulation
+        others = [other.number for other in world.computers if other is not computer]
+        sickness = world.dice.choice(("off", "cut off", "mute", "deaf", "disk full", "disk hangs", "well"))
+        world.happened[f"sick: {sickness}"] += 1
+        match sickness:
+            case "off":
+                computer.crash()
+            case "disk full":
+                computer.disk.is_full = True
+            case "disk hangs":
+                computer.disk.stalled_until = float("inf")
+        if sickness in ("cut off", "mute"):
+            world.network.cut.update((computer.number, other) for other in others)
+        if sickness in ("cut off", "deaf"):
+            world.network.cut.update((other, computer.number) for other in others)
+
+    def _choose(self) -> list[Computer]:
+        """Who stays well, so that by all that Raft promises there must be a host among them."""
+        world, dice = self.simulation, random.Random(f"stack healthy {self._seed}")
+        committed = world.onlooker.one_history.membership
+        assert committed is not None
+        members = [c for c in world.computers if c.member in committed.members]
+        for _ in range(50):
+            chosen = dice.sample(members, dice.randint(1, len(members)))
+            if is_quorum(chosen, committed) and is_quorum(chosen, newest(chosen)):
+                return chosen
+        return members
+
+    def _has_host(self, healthy: list[Computer]) -> bool:
+        if self.simulation.onlooker.host() is not None:  # maybe a sick one: if it serves, that is as well
+            return True
+        if not is_quorum(healthy, newest(healthy)):
+            # A learner in reach for its last moments may have been promoted, or a sick member was counted on.
+            self.simulation.happened["quorum moved away"] += 1
+            return True
+        return False
+
+    def _agree(self, healthy: list[Computer]) -> float:
+        """All healthy members apply what is committed now, and a member's request after it."""
+        world = self.simulation
+        answers: list[object] = []
+        asked: set[Process] = set()
+
+        def ask(computer: Computer) -> None:
+            process = computer.process
+            if process is not None and process.member is not None and process not in asked:
+                asked.add(process)
+                process.carry_out(lambda member: member.read_barrier(), answers.append)
+
+        def is_done() -> bool:
+            if not is_quorum(healthy, newest(healthy)):
+                return True
+            for computer in healthy:
+                ask(computer)
+            host = world.onlooker.host()
+            goal = len(world.onlooker.one_history.committed)
+            present = [c for c in healthy if not c.is_gone]
+            return (
+                host is not None
+                and len(answers) >= len(present)
+                and all(applied(computer) >= goal - 1 for computer in present)
+            )
+
+        return world.run_until(is_done, AGREES_WITHIN_S)
+
+
+def draw_timing(dice: random.Random, link: Link) -> Timing:
+    """The core's numbers: with short logs and small windows often, so that snapshots come all the time."""
+    timing = Settings().timing if link.delay_s[0] < 0.02 else Settings.internet().timing
+    if dice.random() < 0.7:
+        timing = replace(timing, snapshot_entries=dice.choice((30, 100)), kept_entries=dice.choice((0, 5, 30)))
+    return timing
+
+
+def applied(computer: Computer) -> int:
+    """How far its member has applied; 0 if it is not open."""
+    process = computer.process
+    return 0 if process is None or process.running is None else process.running.core.applied_index
+
+
+def ends(computer: Computer) -> Ends:
+    """Of its process's log, or of what is on its disk."""
+    process, disk = computer.process, computer.disk.durable
+    if process is not None and process.running is not None:
+        log = process.running.core.log
+        return Ends(log.last_term, log.last_index, log.membership)
+    if disk.entries:
+        last = disk.entries[max(disk.entries)]
+        memberships = [entry.membership for entry in disk.entries.values() if entry.membership is not None]
+        membership = memberships[-1] if memberships else disk.snapshot.membership if disk.snapshot else None
+        return Ends(last.term, last.index, membership)
+    if disk.snapshot is not None:
+        return Ends(disk.snapshot.last_term, disk.snapshot.last_index, disk.snapshot.membership)
+    return Ends(Term(0), LogIndex(0), None)
+
+
+def newest(computers: list[Computer]) -> Membership | None:
+    """The newest membership that one of them knows, by Raft's order of logs (5.4.1)."""
+    best = max((ends(computer) for computer in computers), key=lambda e: (e.last_term, e.last_index), default=None)
+    return best.membership if best is not None else None
+
+
+def is_quorum(computers: list[Computer], membership: Membership | None) -> bool:
+    """Whether these are a quorum of it."""
+    return membership is not None and membership.has_quorum([c.member for c in computers if c.member is not None])
