@@ -380,7 +380,7 @@ class Core:
             return None
         leadership.has_hosted = True
         self._tenure.begin(self.term)
-        self.standing.quorum_is_lost = False
+        self.standing.leader_is_known()
         return self.term
 
     def end_tenure_for_hand_over(self) -> None:
@@ -411,7 +411,7 @@ class Core:
         if term > self.term or self.election is not None or self.leader != leader:
             self.become_follower(term, leader, now)
         self.leader_heard_at = now
-        self.standing.quorum_is_lost = False
+        self.standing.leader_is_known()
 
     def step_down(self, now: float) -> None:
         """Stop leading and let the others elect."""

@@ -29,6 +29,9 @@ SILENT_PATIENCE_S = 0.020
 """How long a round that only silent voters could win is kept up."""
 VOTE_PATIENCE_S = 0.250
 """A vote waits for disks: a candidacy lasts at least this long unless it is decided."""
+VOTE_PATIENCE_MAX_S = 8.0
+"""... and where the votes came too late, twice as long the next time, up to this. Disks that are slower than a
+candidacy would else vote in terms that are over, for ever."""
 
 
 class Stage(Enum):
@@ -51,6 +54,7 @@ class Election:
         release: Release | None = None,
         silent: frozenset[MemberId] = frozenset(),
         yield_s: float = 0.0,
+        patience_s: float = 0.0,
     ) -> None:
         membership = core.log.membership
         assert membership is not None
@@ -63,15 +67,14 @@ class Election:
         self._silent = silent
         """Who said nothing in the pre-vote: dead or cut off, it seems."""
         self._yield_s = yield_s
-        """Waited beyond the end of another's promise: it may stand itself at that moment, and wins then if it is of
-        better rank. Asked at that very moment, both would get each other's pre-vote, and split the votes."""
+        """Waited beyond the end of another's promise: that one may stand at this moment, and wins if it is of
+        better rank. Asked at the same time, each would get the other's pre-vote, and the votes would be split."""
         self._granted: set[MemberId] = {core.me} if stage is Stage.PRE_VOTE else set()
         self._refused: set[MemberId] = set()
         self._ask_at = dict.fromkeys(sorted(membership.all_voters - {core.me}), now)
         self._repeat_s = dict.fromkeys(self._ask_at, REPEAT_FIRST_S)
-        patience = core.timing.promise_s if stage is Stage.PRE_VOTE else VOTE_PATIENCE_S
         self._asked_at: dict[MemberId, float] = {}
-        self._expires = now + max(patience, core.timing.promise_s)
+        self._expires = now + max(patience_s, core.timing.promise_s)
         self.answered: set[MemberId] = {core.me}
         """Who said anything in this round, yes or no."""
 
@@ -136,6 +139,11 @@ class Election:
         """The voters that said nothing in this round."""
         return self._membership.all_voters - self.answered
 
+    @property
+    def is_only_late(self) -> bool:
+        """Whether it is a vote that nobody refused: what is missing waits for disks, as far as one can tell."""
+        return self.stage is Stage.VOTE and not self._refused
+
     def has_quorum_of_answers(self) -> bool:
         """Whether enough voters are reachable, whatever they answered."""
         return self._membership.has_quorum(self.answered)
@@ -160,6 +168,8 @@ def barred_until(core: Core, now: float) -> float:
 def answer_pre_vote(core: Core, sender: MemberId, message: PreVoteRequest, now: float) -> None:
     """Say whether this member would vote for the sender. Changes nothing here."""
     until = barred_until(core, now)
+    if core.disk_hangs(now):  # a vote could not be stored: each that is asked for in vain would raise the term
+        until = max(until, now + core.timing.promise_s)
     is_barred = until > now
     granted = (
         not is_barred

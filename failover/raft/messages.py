@@ -63,7 +63,7 @@ class PreVoteResponse:
     """The term that was asked for: says which round is answered, even when `term` is lower."""
     granted: bool
     retry_after_s: float = 0.0
-    """Set in a refusal because of a promise: ask again after this long."""
+    """Set in a refusal because of a promise, or of a disk that hangs: ask again after this long."""
 
 
 @dataclass(frozen=True, slots=True)

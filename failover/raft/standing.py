@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from failover.ids import Term
-from failover.raft.election import Election, Stage
+from failover.raft.election import VOTE_PATIENCE_MAX_S, VOTE_PATIENCE_S, Election, Stage
 from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Standing:
         """The round under way, None in the other roles."""
         self._due = math.inf
         self._last_until = -math.inf
+        self._vote_patience_s = VOTE_PATIENCE_S
         self.quorum_is_lost = False
         """Whether the last round of asking reached too few voters."""
         self.reachable = 0
@@ -66,11 +67,18 @@ class Standing:
         """Let every other voter stand first, until then."""
         self._last_until = until
 
+    def leader_is_known(self) -> None:
+        """Somebody leads, by the word of a quorum: what failed before says nothing about the next time."""
+        self.quorum_is_lost = False
+        self._vote_patience_s = VOTE_PATIENCE_S
+
     def failed(self, now: float) -> None:
         """The round was lost, or nobody decided it."""
         assert self.election is not None
         self.reachable = len(self.election.answered)
         self.quorum_is_lost = not self.election.has_quorum_of_answers()
+        if self.election.is_only_late:
+            self._vote_patience_s = min(2 * self._vote_patience_s, VOTE_PATIENCE_MAX_S)
         self.election = None
         self.back_off(now)
 
@@ -142,7 +150,10 @@ class Standing:
         core = self._core
         core.vote_for_self(now)
         release = handed_over.release if handed_over else None
-        self.election = Election(core, Stage.VOTE, core.term, now, release=release, silent=silent)
+        patience_s = self._vote_patience_s
+        self.election = Election(
+            core, Stage.VOTE, core.term, now, release=release, silent=silent, patience_s=patience_s
+        )
         self.election.tick(now)
 
     def _stagger_s(self, now: float) -> float:

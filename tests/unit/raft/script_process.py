@@ -102,6 +102,7 @@ class Process:
     def crash(self) -> None:
         """Die; what is not durable is gone."""
         self.is_up = False
+        self._jobs, self._batch = [], 0
         self.life += 1
         self.world.checkers.one_host.ends(self.me)
 

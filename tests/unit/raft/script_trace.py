@@ -157,7 +157,7 @@ def _said(it: Message) -> str:
 def _judged(it: PreVoteResponse | VoteResponse) -> str:
     if it.granted:
         return f"term {it.request_term}: yes"
-    why = "no, has promised" if it.retry_after_s > 0 else "no"
+    why = "no, not now" if it.retry_after_s > 0 else "no"
     return f"term {it.request_term}: {why}" + (f" (is in term {it.term})" if it.term != it.request_term else "")
 
 

@@ -301,6 +301,31 @@ def test_a_restarted_member_stands_soon():
     assert member.take(PreVoteRequest)
 
 
+def test_a_voter_whose_disk_hangs_is_asked_again_later():
+    """Else it would be asked for a vote that it cannot store in time, in one term after the other."""
+    voter = Bench(B, disk_is_slow=True, now=FAR).get(A, append(1, (1, 1), 1)).oversleep(FAR + 1)
+    answer = voter.get(C, pre_vote(2)).last(PreVoteResponse)
+    assert not answer.granted and answer.retry_after_s > 0
+    assert voter.finish_writes().get(C, pre_vote(2)).last(PreVoteResponse).granted
+
+
+def test_votes_that_came_too_late_are_waited_for_longer_the_next_time():
+    """Where a disk takes longer than a candidacy lasts, nobody could ever be elected."""
+    candidate = Bench(A)
+    lasted = []
+    for _ in range(3):
+        candidate.at(candidate.now + 10).sent.clear()
+        pre_yes(candidate.stand(), B)
+        began, term = candidate.now, candidate.core.term
+        while candidate.core.role is Role.CANDIDATE:
+            candidate.at(candidate.effects.deadline)
+        lasted.append(candidate.now - began)
+        assert candidate.core.term == term
+    assert lasted == pytest.approx([0.25, 0.5, 1.0])
+    yes(pre_yes(candidate.at(candidate.now + 10).stand(), B), B)
+    assert candidate.core.role is Role.LEADER
+
+
 @pytest.mark.parametrize(("me", "yields"), [(A, False), (B, True)])
 def test_who_waits_for_anothers_promise_lets_a_better_rank_stand_first(me, yields):
     """Two members wait for one to end its promise, which may stand then: asking at that moment makes a duel."""
