@@ -250,3 +250,9 @@ def takes_itself_for(world: World, a: str, what: str) -> bool:
     is_voter = it is not None and process.me in it.all_voters
     is_learner = it is not None and process.me in it.learners
     return what == ("voter" if is_voter else "learner" if is_learner else "stranger")
+
+
+@says(r"the read (is answered as of (?P<index>\d+)|is refused)")
+def read_gave(world: World, index: str | None) -> bool:
+    """The last one that was asked for."""
+    return world.last_read == (int(index) if index else None)

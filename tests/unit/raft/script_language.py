@@ -289,7 +289,7 @@ class Story:
     def read(self, a: str) -> None:
         """By its lease."""
         process = live(self.world, a)
-        index = process.core.read_index(process.clock())
+        index = self.world.last_read = process.core.read_index(process.clock())
         self.world.trace.note(a, "cannot answer a read" if index is None else f"answers a read as of {index}")
         process.carry_out()
 

@@ -88,6 +88,8 @@ class World:
         self.held: list[Letter] = []
         self.sent: list[Letter] = []
         """All that was said, for those who ask afterwards."""
+        self.last_read: LogIndex | None = None
+        """What the last member that was asked for a read has answered."""
         self.tenures: list[tuple[str, Term]] = []
         self.trace = words.Trace()
         self.shows_heartbeats = False

@@ -68,7 +68,8 @@ def test_a_script_that_is_wrong_says_where(text, complaint):
         "the log of a ends at 2", "the log of a begins after 1", "a has applied 3", "b has durable 3",
         "a has a snapshot of 2", "voters a b", "learners a", "the membership is joint",
         "a replicates to b by snapshot", "a knows that b has 3", "no AppendEntries from a to b",
-        "at most 0 AppendEntries", "a takes itself for a learner", "not a hosts in term 2", "not a leads term 2",
+        "at most 0 AppendEntries", "a takes itself for a learner", "the read is answered as of 3",
+        "not a hosts in term 2", "not a leads term 2",
     ],
 )  # fmt: skip
 def test_an_expectation_that_does_not_hold_fails_the_script(sentence):
