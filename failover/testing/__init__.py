@@ -4,9 +4,10 @@ General layout:
 
 - `history` records what clients asked and heard; `models` says what one machine that never fails would reply;
   `linearizability` judges the one by the other, by the search in `linear_search`.
-- `checkers` are oracles for what happens inside a cluster.
-- `core_simulation` and `simulated_member` run real cores in virtual time; `schedule` draws what goes wrong from a
-  seed; `trial` is one run of a seed. `python -m tests.simulation` runs many.
+- `checkers`, `promise_checkers` and `rule_checkers` are oracles for what happens inside a cluster.
+- `core_simulation` and `simulated_member` run real cores in virtual time, and `core_rules` shows the oracles what
+  they do; `plan` and `schedule` draw what goes wrong from a seed; `trial` is one run of a seed.
+  `python -m tests.simulation` runs many.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Each checker raises `Violation` at the first step that breaks its rule.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.membership import Membership
@@ -19,6 +19,17 @@ class Violation(AssertionError):
 
 class NoProgress(Violation):
     """Nothing wrong happened, but what should have happened did not."""
+
+
+def quorum_of(membership: Membership, agreeing: Collection[MemberId]) -> bool:
+    """Whether `agreeing` is more than half of the voters and, while joint, of the outgoing ones.
+
+    The core knows that too; an oracle that asked the code under test would believe it.
+    """
+    for half in (membership.voters, membership.outgoing):
+        if half and 2 * len([member for member in half if member in agreeing]) <= len(half):
+            return False
+    return True
 
 
 class OneHost:
@@ -53,7 +64,7 @@ class OneHost:
         self._running[member] = lease_ends
 
     def ends(self, member: MemberId) -> None:
-        """The tenure was stopped, or its process died."""
+        """The server function has ended, or its process died. From `StopHost` to then it runs, by its lease."""
         self._running.pop(member, None)
 
 
@@ -88,6 +99,12 @@ class OneVotePerTerm:
     def leads(self, member: MemberId, term: Term) -> None:
         """`member` won `term`, with its own vote among the others."""
         self._gives(member, term, member)
+
+    def is_elected(self, member: MemberId, term: Term, membership: Membership) -> None:
+        """`member` won `term` under this membership: more than half must have said that they vote for it."""
+        voters = {voter for (voter, at), candidate in self._votes.items() if at == term and candidate == member}
+        if not quorum_of(membership, voters):
+            raise Violation(f"{member!r} leads term {term} with the votes of {sorted(voters)}, of {membership}")
 
     def _gives(self, voter: MemberId, term: Term, candidate: MemberId) -> None:
         known = self._votes.setdefault((voter, term), candidate)
@@ -168,6 +185,6 @@ class HeldByQuorum:
     ) -> None:
         """`member` leads, under one of these, and commits up to `index`, which the disks of `holders` hold."""
         holding = frozenset(holders)
-        if not any(membership.has_quorum(holding) for membership in memberships):
+        if not any(quorum_of(membership, holding) for membership in memberships):
             raise Violation(f"{member!r} commits {index}, durable only on {sorted(holding)}")
         self._checked = max(self._checked, index)

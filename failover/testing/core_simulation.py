@@ -20,7 +20,7 @@ from functools import partial
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.effects import Effects, HardState
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, Message
+from failover.raft.messages import Entry, Message, VoteResponse
 from failover.raft.timing import Timing
 from failover.testing.checkers import (
     HeldByQuorum,
@@ -32,6 +32,7 @@ from failover.testing.checkers import (
     OnlyForwards,
     Violation,
 )
+from failover.testing.core_rules import CoreRules
 from failover.testing.simulated_member import Disk, SimulatedMember
 
 EVENTS_AT_ONE_TIME_MAX = 10_000
@@ -52,6 +53,8 @@ class Faults:
     unwind_s: tuple[float, float] = (0.0, 0.02)
     """How long a server function takes to end."""
     clock_rates: tuple[float, ...] = (1.0,)
+    crash_after_vote: float = 0.0
+    """So many members crash as soon as they have given a vote, and start again."""
 
 
 class CoreSimulation:
@@ -96,7 +99,10 @@ class CoreSimulation:
             Membership(voters=frozenset(ids[:members]), learners=frozenset(ids[members:])),
         )
         self.one_history.membership = founding.membership
-        self.members = {
+        self.members: dict[MemberId, SimulatedMember] = {}
+        assert founding.membership is not None
+        self.rules = CoreRules(self.members, founding.membership, self.timing)
+        self.members |= {
             me: SimulatedMember(self, me, Disk(self._first_state(Term(1)), {LogIndex(1): founding})) for me in ids
         }
         for member in self.members.values():
@@ -127,6 +133,9 @@ class CoreSimulation:
         """Put a message on the network: it arrives once, twice, late or never; returns whether it ever will."""
         self.sent[sender] += 1
         self.one_vote.says(sender, to, message)
+        self.rules.sends(self.members[sender], to, message)
+        if self.faults.crash_after_vote and isinstance(message, VoteResponse) and message.granted:
+            self._perhaps_crash(self.members[sender])
         if (sender, to) in self.cut or to not in self.members or not self.members[to].alive:
             return False
         faults, dice = self.faults, self.random.random
@@ -146,6 +155,16 @@ class CoreSimulation:
             receiver.later(delay, partial(receiver.receive, sender, message))
             arrives = True
         return arrives
+
+    def _perhaps_crash(self, member: SimulatedMember) -> None:
+        if self.random.random() < self.faults.crash_after_vote:
+            self.happened["crashed after a vote"] += 1
+            self.at(self.now, partial(self._restart, member, member.life))
+
+    def _restart(self, member: SimulatedMember, life: int) -> None:
+        if member.life == life:
+            member.crash()
+            member.start()
 
     def _step(self) -> None:
         when, _, action = heapq.heappop(self._events)
@@ -189,9 +208,9 @@ class CoreSimulation:
         """Show the checkers what a member just decided."""
         core = member.core
         if effects.stop_host is not None:
-            self.one_host.ends(member.me)
             self.happened[f"stopped: {effects.stop_host.value}"] += 1
         self._observe_host(member, effects)
+        self.rules.decides(member, effects, self.now)
         if core.leadership is not None:
             self._observe_leader(member)
         self.one_history.applies(member.me, effects.apply)
@@ -234,6 +253,8 @@ class CoreSimulation:
         self.one_vote.leads(member.me, core.term)
         if (member.me, core.term) not in self._led:
             self._led.add((member.me, core.term))
+            assert core.log.membership is not None
+            self.one_vote.is_elected(member.me, core.term, core.log.membership)
             tail = core.log.between(core.log.base_index, core.log.last_index)
             self.one_history.leads(member.me, core.term, core.log.last_index, tail)
         if self.held.is_news(core.commit_index):
@@ -244,6 +265,19 @@ class CoreSimulation:
             before = core.log.membership_at(index)
             memberships = (core.log.membership, before.membership if before else core.log.membership)
             self.held.commits(member.me, index, memberships, holders)
+
+    def read(self, member: SimulatedMember) -> None:
+        """Somebody asks `member` for a linearizable read; it answers at once, or when it is awake again."""
+        done = len(self.one_history.committed)
+        member.first_of_all(partial(self._answer_read, member, done))
+
+    def _answer_read(self, member: SimulatedMember, done: int) -> None:
+        index = member.core.read_index(member.clock())
+        if index is not None:
+            self.happened["read answered"] += 1
+            self.rules.reads.answered(member.me, index, done)
+        member.core.tick(member.clock())
+        member.carry_out()
 
     def picture(self) -> str:
         """One line per member, for messages of failed tests."""

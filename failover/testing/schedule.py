@@ -1,103 +1,19 @@
 """What goes wrong in a simulation, and when; and what the people at the machines ask for meanwhile.
 
-All of it follows from the seed. A `Plan` is what holds for the whole run; a `Schedule` acts from time to time.
-Neither looks at what the checkers look at.
+All of it follows from the seed and the plan. A schedule does not look at what the checkers look at.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from failover.ids import MemberId
-from failover.raft.timing import Timing
-from failover.testing.core_simulation import CoreSimulation, Faults
+from failover.testing.core_simulation import CoreSimulation
+from failover.testing.plan import Plan
 from failover.testing.simulated_member import SimulatedMember
 
-CLOCK_RATES = (0.91, 0.91, 1.0, 1.09, 1.09, 0.97, 1.04)
-"""The promised bound is 10 %; the extremes are the most dangerous."""
-NETWORKS = (
-    Faults(),
-    Faults(delay_s=(0.0005, 0.005), late=0.01, late_s=0.1, loss=0.01, double=0.01),
-    Faults(delay_s=(0.001, 0.02), late=0.05, late_s=0.5, loss=0.05, double=0.05),
-    Faults(delay_s=(0.0001, 0.03), late=0.1, late_s=3.0, loss=0.25, double=0.2),
-    Faults(delay_s=(0.02, 0.06), late=0.02, late_s=1.0, loss=0.02, double=0.02),
-)
-DISKS = ((0.0, 0.0), (0.0002, 0.002), (0.001, 0.02), (0.01, 0.15))
-UNWINDS = ((0.0, 0.02), (0.0, 0.0), (0.1, 2.0))
-SIZES = ((3, 0), (3, 0), (3, 0), (5, 0), (5, 0), (3, 1), (4, 0), (2, 0), (2, 1), (1, 0), (1, 2))
 MEMBERS_MAX = 9
-RACES = 0.3
-"""So many plans are races."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What holds for a whole run."""
-
-    voters: int
-    learners: int
-    timing: Timing
-    faults: Faults
-    calm_s: float
-    """Between two strokes of bad luck, on average."""
-    propose_s: float
-    """Between two proposals of the host, on average."""
-
-    @classmethod
-    def draw(cls, seed: int) -> Plan:
-        """The plan of this seed."""
-        dice = random.Random(f"plan {seed}")
-        if dice.random() < RACES:
-            return cls.race(dice)
-        voters, learners = dice.choice(SIZES)
-        faults = replace(
-            dice.choice(NETWORKS),
-            disk_s=dice.choice(DISKS),
-            unwind_s=dice.choice(UNWINDS),
-            clock_rates=CLOCK_RATES if dice.random() < 0.8 else (1.0,),
-        )
-        timing = Timing()
-        if faults.delay_s[0] >= 0.02 or dice.random() < 0.1:
-            timing = Timing(
-                heartbeat_s=0.1, promise_s=1.0, promise_ceiling_first_s=1.0, margin_s=0.03, stagger_s=0.15,
-                repeat_min_s=0.02, notice_s=0.02,
-            )  # fmt: skip
-        if dice.random() < 0.7:  # snapshots all the time, and windows that fill up
-            kept = dice.choice((0, 5, 30))
-            timing = replace(
-                timing,
-                snapshot_entries=dice.choice((30, 100)),
-                kept_entries=kept,
-                window_messages=4,
-                batch_bytes=6000,
-            )
-        return cls(
-            voters,
-            learners,
-            timing,
-            faults,
-            calm_s=dice.choice((0.05, 0.3, 1.0)),
-            propose_s=dice.choice((0.003, 0.02)),
-        )
-
-    @classmethod
-    def race(cls, dice: random.Random) -> Plan:
-        """Elections take no time and promises are long: whoever helps too early makes two hosts at once."""
-        faults = Faults(
-            delay_s=(0.0001, 0.0005),
-            late=0.05,
-            late_s=dice.choice((0.1, 2.0)),
-            loss=dice.choice((0.0, 0.05)),
-            disk_s=dice.choice(((0.0, 0.0), (0.0, 0.001), (0.0, 0.05))),
-            unwind_s=(0.0, 0.3),
-            clock_rates=(0.91, 1.09),
-        )
-        timing = Timing(
-            heartbeat_s=0.1, promise_s=1.0, promise_ceiling_first_s=1.0, margin_s=0.002, stagger_s=0.002,
-        )  # fmt: skip
-        return cls(dice.choice((3, 3, 5)), 0, timing, faults, calm_s=0.4, propose_s=dice.choice((0.02, 3.0)))
 
 
 class Schedule:
@@ -109,15 +25,11 @@ class Schedule:
         self._dice = random.Random(f"schedule {seed}")
         self._ends = ends
         self._proposed = 0
-        self._actions = (
-            (self._crash, 3), (self._crash_host, 2), (self._pause, 2), (self._pause_host, 2), (self._partition, 3),
-            (self._cut_one_way, 3), (self._cut_one_link, 2), (self._heal, 4), (self._slow_disk, 2),
-            (self._hand_over, 4), (self._change_membership, 4), (self._restart_all, 4),
-            (self._cut_host, 4), (self._restart_behind_host, 2),
-            (self._crash_everybody, 0.3), (self._resign, 0.5), (self._burst, 1),
-        )  # fmt: skip
+        self._weights = tuple(plan.strokes.values())
+        self._actions = [getattr(self, f"_{stroke.replace(' ', '_')}") for stroke in plan.strokes]
         self._plan_next(self._strike, plan.calm_s)
         self._plan_next(self._propose, plan.propose_s)
+        self._plan_next(self._read, plan.read_s)
 
     def _plan_next(self, action: Callable[[], None], mean_s: float) -> None:
         when = self._simulation.now + self._dice.expovariate(1 / mean_s)
@@ -125,8 +37,8 @@ class Schedule:
             self._simulation.at(when, action)
 
     def _strike(self) -> None:
-        actions, weights = zip(*self._actions, strict=True)
-        self._dice.choices(actions, weights)[0]()
+        if self._actions:
+            self._dice.choices(self._actions, self._weights)[0]()
         self._plan_next(self._strike, self._plan.calm_s)
 
     def _count(self, what: str) -> None:
@@ -152,6 +64,12 @@ class Schedule:
 
     def _burst(self) -> None:
         self._propose_some(400)
+
+    def _read(self) -> None:
+        for member in self._simulation.members.values():
+            if member.alive and member.core.leadership is not None:
+                self._simulation.read(member)
+        self._plan_next(self._read, self._plan.read_s)
 
     # --- processes and disks ---
 
@@ -239,6 +157,23 @@ class Schedule:
         if direction != "out":
             self._simulation.cut.update((other, host.me) for other in chosen)
         self._count("host cut off")
+
+    def _reach_one_and_crash(self) -> None:
+        """The leader reaches one other member alone, is busy for a moment, and dies; it is soon back."""
+        if (leader := self._simulation.leader()) is None:
+            return
+        friend = self._dice.choice(list(self._simulation.members))
+        for other in self._simulation.members:
+            if other not in (leader.me, friend):
+                self._simulation.cut.update(((leader.me, other), (other, leader.me)))
+        self._propose_some(self._dice.choice((0, 1, 3, 30)))
+        self._count("reached one and crashed")
+
+        def die() -> None:
+            self._simulation.cut.clear()
+            self._kill(leader)
+
+        self._simulation.at(self._simulation.now + self._dice.uniform(0.0, 0.02), die)
 
     def _restart_behind_host(self) -> None:
         """All others restart at once where the host does not see it."""

@@ -169,6 +169,13 @@ class SimulatedMember:
         """Do something in this process, unless it has died by then; a paused process does it on waking."""
         self.simulation.at(self.simulation.now + seconds, partial(self._run, self.life, action))
 
+    def first_of_all(self, action: Done) -> None:
+        """Do something now, or on waking before all else, as a thread beside the pump may."""
+        if self.is_running and not self._backlog:
+            action()
+        else:
+            self._backlog.insert(0, action)
+
     def _run(self, life: int, action: Done) -> None:
         if life != self.life:
             return
@@ -282,6 +289,7 @@ class SimulatedMember:
             self.carry_out()
 
     def _host_stopped(self) -> None:
+        self.simulation.one_host.ends(self.me)
         self.core.host_stopped(self.clock())
         self.carry_out()
 

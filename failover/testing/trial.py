@@ -15,7 +15,8 @@ from failover.raft.messages import Entry
 from failover.raft.timing import LEASE_FRACTION
 from failover.testing.checkers import NoProgress, Violation
 from failover.testing.core_simulation import CoreSimulation
-from failover.testing.schedule import Plan, Schedule, healthy_quorum, newest_first
+from failover.testing.plan import Plan
+from failover.testing.schedule import Schedule, healthy_quorum, newest_first
 
 STORMY_S = 20.0
 ELECTS_WITHIN_S = 15.0
@@ -102,7 +103,13 @@ class Trial:
         faults = simulation.faults
         slow = max(faults.delay_s[1], 0.001)
         simulation.faults = replace(
-            faults, delay_s=(0.0001, slow), late=0.0, loss=0.0, double=0.0, disk_s=(0.0, 0.002)
+            faults,
+            delay_s=(0.0001, slow),
+            late=0.0,
+            loss=0.0,
+            double=0.0,
+            disk_s=(0.0, 0.002),
+            crash_after_vote=0.0,
         )
         dice = random.Random(f"sick {self._seed}")
         for me, member in simulation.members.items():
