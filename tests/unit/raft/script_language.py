@@ -39,14 +39,14 @@ class NotSo(AssertionError):
 
 
 Command = Callable[..., None]
-_COMMANDS: list[tuple[re.Pattern[str], Command]] = []
+_COMMANDS: list[tuple[re.Pattern[str], Command, bool]] = []
 
 
-def command(pattern: str) -> Callable[[Command], Command]:
+def command(pattern: str, *, changes_nothing: bool = False) -> Callable[[Command], Command]:
     """Make a function the meaning of the lines of this form."""
 
     def remember(function: Command) -> Command:
-        _COMMANDS.append((re.compile(pattern), function))
+        _COMMANDS.append((re.compile(pattern), function, changes_nothing))
         return function
 
     return remember
@@ -132,8 +132,10 @@ class Story:
 
     def carry_out(self, line: str) -> list[str]:
         """Do what one line says; returns its trace."""
-        for pattern, function in _COMMANDS:
+        for pattern, function, changes_nothing in _COMMANDS:
             if (match := pattern.fullmatch(line)) is not None:
+                if not changes_nothing:
+                    self.world.trace.forget()
                 function(self, **match.groupdict())
                 return self.world.trace.take()
         raise ScriptError(f"nobody knows what {line!r} means")
@@ -189,17 +191,17 @@ class Story:
 
     # --- time ---
 
-    @command(r"settle")
+    @command(r"settle", changes_nothing=True)
     def settle(self) -> None:
         """Until nothing is under way but heartbeats."""
         self.world.settle()
 
-    @command(r"wait (?P<time>\S+)")
+    @command(r"wait (?P<time>\S+)", changes_nothing=True)
     def wait(self, time: str) -> None:
         """`wait 30ms`, `wait 2s`."""
         self.world.run_until(self.world.now + seconds(time))
 
-    @command(r"until (?P<sentence>.+?)( within (?P<time>\S+))?")
+    @command(r"until (?P<sentence>.+?)( within (?P<time>\S+))?", changes_nothing=True)
     def until(self, sentence: str, time: str | None) -> None:
         """`until b hosts within 200ms`: let time pass until it is so; it must become so."""
         holds = condition(sentence)
@@ -240,7 +242,7 @@ class Story:
 
     # --- what members are asked to do ---
 
-    @command(r"(?P<a>\w+) proposes (?P<what>.+)")
+    @command(r"(?P<a>\w+) proposes (?P<what>.+)", changes_nothing=True)
     def propose(self, a: str, what: str) -> None:
         """`a proposes x y`, or `a proposes 10 entries`, in one round; "one by one" makes it a round for each."""
         process = live(self.world, a)
@@ -250,7 +252,7 @@ class Story:
         texts = [f"e{n}" for n in range(1, int(many[1]) + 1)] if many else what.split()
         for text in texts:
             if process.core.propose(text.encode(), process.clock()) is None:
-                self.world.trace.note(a, f"refuses {text}")
+                self.world.trace.write(a, f"refuses {text}")
             if one_by_one:
                 process.carry_out()
         process.carry_out()
@@ -261,7 +263,7 @@ class Story:
         process = live(self.world, a)
         wanted = ids(voters.split()), ids((learners or "").split())
         if process.core.change_membership(*wanted, b"", process.clock()) is None:
-            self.world.trace.note(a, "refuses the change")
+            self.world.trace.write(a, "refuses the change")
         process.carry_out()
 
     @command(r"(?P<a>\w+) hands over( to (?P<b>\w+))?")
@@ -270,7 +272,7 @@ class Story:
         process = live(self.world, a)
         target = MemberId(b.encode()) if b else None
         agreed = process.core.hand_over(target, process.clock())
-        self.world.trace.note(a, "agrees to hand over" if agreed else "refuses to hand over")
+        self.world.trace.write(a, "agrees to hand over" if agreed else "refuses to hand over")
         process.carry_out()
 
     @command(r"(?P<a>\w+) resigns")
@@ -285,12 +287,12 @@ class Story:
         """It says so with its next answers."""
         live(self.world, a).core.is_leaving = True
 
-    @command(r"(?P<a>\w+) reads")
+    @command(r"(?P<a>\w+) reads", changes_nothing=True)
     def read(self, a: str) -> None:
         """By its lease."""
         process = live(self.world, a)
         index = self.world.last_read = process.core.read_index(process.clock())
-        self.world.trace.note(a, "cannot answer a read" if index is None else f"answers a read as of {index}")
+        self.world.trace.write(a, "cannot answer a read" if index is None else f"answers a read as of {index}")
         process.carry_out()
 
     @command(r"the server function of (?P<a>\w+) (?P<how>unwinds slowly|has unwound)")
@@ -404,23 +406,23 @@ class Story:
 
     # --- looking ---
 
-    @command(r"show heartbeats")
-    def show_heartbeats(self) -> None:
-        """From now on all of them are in the trace; else only those that carry news."""
-        self.world.shows_heartbeats = True
+    @command(r"show everything")
+    def show_everything(self) -> None:
+        """From now on every heartbeat is in the trace, and what is said again; else only what is news."""
+        self.world.trace.shows_all = True
 
-    @command(r"mark")
+    @command(r"mark", changes_nothing=True)
     def mark(self) -> None:
         """What is expected to be said, or not to be said, counts from here."""
         self.world.sent.clear()
 
-    @command(r"status")
+    @command(r"status", changes_nothing=True)
     def status(self) -> None:
         """One line for each member."""
         for process in self.world.processes.values():
-            self.world.trace.note(process.name, _status(process))
+            self.world.trace.write(process.name, _status(process))
 
-    @command(r"expect (?P<sentence>.+)")
+    @command(r"expect (?P<sentence>.+)", changes_nothing=True)
     def expect(self, sentence: str) -> None:
         """It is so; else the script fails, whatever its traces say."""
         if not condition(sentence)(self.world):

@@ -313,8 +313,8 @@ class Process:
     # --- what a reader sees ---
 
     def _note(self, what: str) -> None:
-        self.world.trace.note(self.name, what)
-        self.world.moved()
+        if self.world.trace.is_news(self.name, what):
+            self.world.trace.write(self.name, what)
 
     def _picture(self) -> tuple[object, ...]:
         core = self.core

@@ -1,7 +1,7 @@
 """How what the members of a script say and do is written down: one line each, without what tuning changes.
 
-Durations and round numbers are left out, entries stand as index/term, and equal words to several members share
-a line. Nothing here decides or remembers anything but what was printed already.
+Durations and round numbers are left out, entries stand as index/term, equal words to several members share a line,
+and what is said again is shown once.
 """
 
 from __future__ import annotations
@@ -36,26 +36,31 @@ ENTRIES_IN_FULL = 4
 
 
 class Trace:
-    """The lines that one command caused. What was printed already is only marked as repeated."""
+    """The lines that one command caused. What was shown before is left out until the script changes something."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._position: dict[str, int] = {}
-        self._again: set[int] = set()
+        self._shown: set[tuple[str, str]] = set()
+        self.shows_all = False
+        """Heartbeats and repetitions, too."""
 
-    def note(self, who: str, what: str) -> None:
-        """Write down that `who` did `what`."""
-        line = f"{who:<{WHO_WIDTH}} {what}".rstrip()
-        if line in self._position:
-            self._again.add(self._position[line])
-            return
-        self._position[line] = len(self._lines)
-        self._lines.append(line)
+    def is_news(self, who: str, what: str) -> bool:
+        """Whether this was not shown yet; it counts as shown then."""
+        is_news = self.shows_all or (who, what) not in self._shown
+        self._shown.add((who, what))
+        return is_news
+
+    def write(self, who: str, what: str) -> None:
+        """Write a line."""
+        self._lines.append(f"{who:<{WHO_WIDTH}} {what}".rstrip())
+
+    def forget(self) -> None:
+        """Something has changed: who repeats a message now may be heard, or has a new reason."""
+        self._shown.clear()
 
     def take(self) -> list[str]:
-        """Return the lines, and begin anew."""
-        lines = [line + "  (repeated)" * (n in self._again) for n, line in enumerate(self._lines)]
-        self.__init__()  # type: ignore[misc]
+        """Return the lines since the last call."""
+        lines, self._lines = self._lines, []
         return lines
 
 

@@ -31,8 +31,6 @@ from failover.testing.simulated_member import Disk
 
 DELAY_S = 0.001
 """How long a message takes."""
-QUIET_S = 0.004
-"""Nothing happened for so long: all has settled. Longer than a commit waits for company."""
 TRANSFER_PATIENCE_S = 0.5
 """A snapshot that did not arrive is reported as failed after so long, as the net would."""
 EVENTS_MAX = 100_000
@@ -92,7 +90,6 @@ class World:
         """What the last member that was asked for a read has answered."""
         self.tenures: list[tuple[str, Term]] = []
         self.trace = words.Trace()
-        self.shows_heartbeats = False
         self.only_stands: list[str] | None = None
         """While set, the clocks of all others do not make them stand."""
         self.checkers = Checkers()
@@ -100,7 +97,6 @@ class World:
         self._number = 0
         self._busy = 0
         """How many things are under way that `settle` waits for."""
-        self._moved_at = 0.0
 
     # --- beginnings ---
 
@@ -147,31 +143,32 @@ class World:
         raise AssertionError(f"a busy loop at {self.now * 1000:.3f} ms")
 
     def settle(self) -> None:
-        """Let time pass until nothing is under way but heartbeats."""
-        self._moved_at = self.now
-        self.run_until(self.now + 1.0, lambda: not self._busy and self.now > self._moved_at + QUIET_S)
+        """Let time pass until nothing is under way but heartbeats, and everybody knows what is committed.
 
-    def moved(self) -> None:
-        """Something happened that a reader sees."""
-        self._moved_at = self.now
+        What is sent again because it was lost is not waited for: that would be a matter of tuning.
+        """
+        self.run_until(self.now + 1.0, lambda: not self._busy and not self._somebody_is_to_hear_of_a_commit())
+
+    def _somebody_is_to_hear_of_a_commit(self) -> bool:
+        leaderships = (p.core.leadership for p in self.processes.values() if p.is_up and not p.is_paused)
+        return any(leadership.replication.notice_at < math.inf for leadership in leaderships if leadership)
 
     # --- network ---
 
     def post(self, sender: str, messages: Iterable[tuple[MemberId, Message]]) -> None:
         """Send messages; those with equal contents share a line of the trace."""
-        together: dict[tuple[str, str], list[str]] = {}
+        together: dict[str, list[str]] = {}
         for to, message in messages:
             letter = Letter(sender, words.name(to), message)
             fate = self._fate(letter)
             self.sent.append(letter)
             self.checkers.one_vote.says(MemberId(sender.encode()), to, message)
             self._carry(letter, fate)
-            if self._is_shown(letter):
-                together.setdefault((words.message(message), fate), []).append(letter.to)
-        for (text, fate), receivers in together.items():
-            mark = {"": "", "cut": "  (lost)", "hold": "  (held)"}[fate]
-            self.trace.note(f"{sender} -> {' '.join(receivers)}", text + mark)
-            self.moved()
+            text = words.message(message) + {"": "", "cut": "  (lost)", "hold": "  (held)"}[fate]
+            if self._is_shown(letter) and self.trace.is_news(f"{sender} -> {letter.to}", text):
+                together.setdefault(text, []).append(letter.to)
+        for text, receivers in together.items():
+            self.trace.write(f"{sender} -> {' '.join(receivers)}", text)
 
     def _fate(self, letter: Letter) -> str:
         return next((rule.fate for rule in reversed(self.rules) if rule.fits(letter)), "")
@@ -201,7 +198,7 @@ class World:
 
     def _is_shown(self, letter: Letter) -> bool:
         """Heartbeats are left out unless they carry news: a higher term, or a commit index."""
-        if self.shows_heartbeats:
+        if self.trace.shows_all:
             return True
         receiver = self.processes.get(letter.to)
         match letter.message:
