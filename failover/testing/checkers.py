@@ -17,6 +17,10 @@ class Violation(AssertionError):
     """A guarantee was broken."""
 
 
+class TwoHosts(Violation):
+    """Two tenures ran at one instant."""
+
+
 class NoProgress(Violation):
     """Nothing wrong happened, but what should have happened did not."""
 
@@ -45,7 +49,7 @@ class OneHost:
         """A tenure begins at true time `now`."""
         for other, ends in self._running.items():
             if other != member and ends > now:
-                raise Violation(f"{member!r} hosts at {now:.6f} while {other!r} may until {ends:.6f}")
+                raise TwoHosts(f"{member!r} hosts at {now:.6f} while {other!r} may until {ends:.6f}")
         if term in self._terms:
             raise Violation(f"a second tenure in term {term}")
         self._terms.add(term)
@@ -60,7 +64,7 @@ class OneHost:
             raise Violation(f"{member!r} renewed a lease that had ended at {self._running[member]:.6f}")
         for other, ends in self._running.items():
             if other != member and ends > now and lease_ends > now:
-                raise Violation(f"{member!r} and {other!r} hold leases at {now:.6f}")
+                raise TwoHosts(f"{member!r} and {other!r} hold leases at {now:.6f}")
         self._running[member] = lease_ends
 
     def ends(self, member: MemberId) -> None:

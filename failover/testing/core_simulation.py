@@ -232,7 +232,7 @@ class CoreSimulation:
         )
         self.digest = zlib.crc32(seen.encode(), self.digest)
         if self._trace is not None:
-            self._trace(f"{self.now:.6f} {member.me.decode()} {core.role.value} t{core.term} {effects}")
+            self._trace(f"{self.now:.6f} {member.me.decode()} {core.role.value} t{core.term} {in_short(effects)}")
 
     def _observe_host(self, member: SimulatedMember, effects: Effects) -> None:
         core = member.core
@@ -287,3 +287,13 @@ class CoreSimulation:
             f"tenure {m.core.tenure}"
             for m in self.members.values()
         )
+
+
+def in_short(effects: Effects) -> str:
+    """What is decided, without what is not."""
+    fields = [
+        f"{name}={value}"
+        for name, value in effects._asdict().items()
+        if name != "deadline" and value not in (None, (), False)
+    ]
+    return ", ".join(fields) or "nothing"

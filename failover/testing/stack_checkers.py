@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from failover.events import BecomeHost, Event, StopHost, Stopped
 from failover.ids import Epoch, LogIndex, MemberId
 from failover.records import Caller
-from failover.testing.checkers import Violation
+from failover.testing.checkers import TwoHosts, Violation
 
 CallerKey = tuple[MemberId, int, int]
 
@@ -35,7 +35,7 @@ class OneTenure:
         """These tenures run at this instant: `Host` methods are accepted."""
         hosts = list(running)
         if len(hosts) > 1:
-            raise Violation(f"{len(hosts)} hosts at one instant: {hosts}")
+            raise TwoHosts(f"{len(hosts)} hosts at one instant: {hosts}")
 
 
 class Once:

@@ -56,7 +56,8 @@ def run(seed: int) -> Outcome:
         try:
             outcomes[seed] = StackTrial(seed).run()
         except Exception as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
+            replay = f"replay: python -m tests.simulation --level stack --seed {seed} --trace"
+            raise AssertionError(f"seed {seed}: {error}\n{replay}") from error
     return outcomes[seed]
 
 
