@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import FAR, THREE, A, B, Bench, C, D, E, append, entry, log_of
 
-from failover.ids import LogIndex, Term
+from failover.ids import LogIndex, MemberId, Term
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendEntries, AppendResponse, HeartbeatResponse, PreVoteRequest
 
@@ -47,7 +47,9 @@ def test_a_truncated_membership_is_taken_back():
 
 def test_nothing_changes_before_the_own_no_op_is_committed():
     """Symptom: the single-server bug (Ongaro, raft-dev, 2015)."""
-    leader = Bench(A).win().answer_heartbeats(B, C)
+    member = Bench(A).oversleep(FAR).get(B, append(2, (1, 1), 2, commit=2))
+    assert member.core.commit_index == 2, "the membership is committed, by another leader"
+    leader = member.win().answer_heartbeats(B, C)
     assert change(leader, (A, B)) is None
     assert change(answer(leader, B, C), (A, B)) is not None
 
@@ -148,7 +150,8 @@ def test_an_answer_of_a_removed_member_does_nothing():
 def test_a_new_member_does_not_cost_the_leader_its_lease():
     """Symptom: a spurious step-down when a member is added (etcd-io/raft a3afec7)."""
     leader = Bench(A).lead()
-    assert change(leader, (A, B, C), (D, E)) is not None
+    newcomers = (D, E, MemberId(b"f"), MemberId(b"g"))
+    assert change(leader, (A, B, C), newcomers) is not None, "of seven, three would be no majority"
     assert not leader.keep_lease(0.5, B, C).stops
 
 

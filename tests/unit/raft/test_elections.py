@@ -166,6 +166,13 @@ def test_a_lagging_voter_grants_with_the_term_that_was_asked():
     assert answer.granted and answer.request_term == 9
 
 
+def test_the_grant_of_a_voter_that_is_behind_counts():
+    """Symptom: as above (etcd-io/etcd#8243): its answer bears its own, lower term."""
+    member = Bench(A, term=7).at(FAR).stand()
+    member.get(B, PreVoteResponse(Term(1), Term(8), granted=True))
+    assert member.core.role is Role.CANDIDATE and member.core.term == 8
+
+
 def test_longer_log_of_a_lower_term_and_shorter_log_of_a_higher_one_find_a_leader():
     """Symptoms: deadlock in a rolling change (etcd-io/etcd#8501), openraft#1796."""
     longer, higher = Bench(A, log=log_of(1, 1, 1)), Bench(B, log=log_of(1), term=6)
@@ -293,6 +300,16 @@ def test_a_single_voter_needs_its_own_vote_to_be_durable():
     assert lone.core.role is Role.LEADER and not lone.hosted
     lone.finish_writes()
     assert lone.hosted == [2]
+
+
+def test_an_earlier_write_that_is_done_is_not_the_own_vote():
+    """Symptom: completion of an older term counted (openraft#1960); here entries that a leader had sent."""
+    member = Bench(A, disk_is_slow=True).oversleep(FAR).get(B, append(1, (1, 1), 1))
+    earlier = member.writes[-1].number
+    pre_yes(member.stand(), B)
+    yes(member, B)
+    assert member.finish_writes(earlier).core.role is Role.CANDIDATE
+    assert member.finish_writes().core.role is Role.LEADER
 
 
 def test_a_restarted_member_stands_soon():

@@ -98,6 +98,7 @@ def test_nobody_hands_over_to_itself_a_learner_or_a_stranger(target):
     """Symptoms: leadership given to a learner (etcd-io/raft db54973, raft-rs#165); removed (hashicorp#816fc51)."""
     membership = Membership(frozenset((A, B, C)), learners=frozenset((D,)))
     leader = host(log=log_of(1, membership=membership))
+    leader.get(D, HeartbeatResponse(Term(2), 1, 0.075, LogIndex(1)))  # it lives, and is far behind
     assert not hand_over(leader, target)
     assert not leader.stops and leader.core.leadership.handing_over is None
 

@@ -131,6 +131,7 @@ def test_an_old_answer_renews_nothing():
     second = lease.begin_round(5.0)
     lease.answered(B, second, 0.1)
     until = lease.until(membership)
+    lease.begin_round(5.05)
     lease.answered(B, first, 0.1)
     lease.answered(B, first, 0.1)
     assert lease.until(membership) == until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from harness import entry
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,25 @@ def test_windows_never_leak_and_indexes_never_fall(steps):
     progress.matched(LogIndex(progress.next_index - 1), now)
     assert progress.may_send(), "all was answered: the window is empty"
     assert progress.repeat_at == float("inf")
+
+
+@pytest.mark.parametrize("sign_of_life", ["an append is answered", "a heartbeat is answered"])
+def test_the_first_sign_of_life_ends_the_patience_with_a_silent_follower(sign_of_life):
+    """Symptom: the state of the back-off was cleared in one of two places (databendlabs/openraft#1723)."""
+    progress = replicating()
+    for n in range(10):
+        progress.sent(message(0), float(n))
+        progress.took_too_long(LogIndex(0))
+    progress.sent(message(0, 0), 10.0)
+    assert progress.repeat_at - 10.0 > 0.5
+    if sign_of_life == "an append is answered":
+        for n in range(1, 60):  # the first one is measured as slow, and it takes a while to be forgotten
+            progress.matched(LogIndex(n), 10.1 + 0.01 * n)
+            progress.sent(message(n), 10.1 + 0.01 * n)
+        assert progress.repeat_at - (10.1 + 0.01 * 59) < 0.1
+    else:
+        progress.is_alive_again(10.1)
+        assert progress.repeat_at - 10.1 < 0.1
 
 
 def test_a_spell_of_errors_does_not_slow_down_what_comes_after_it():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness import TIMING, log_of, meta
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from failover.ids import LogIndex, Term
 from failover.raft.applying import ENTRIES_AT_ONCE, Applying
@@ -131,5 +131,8 @@ class AgainstWholeLog(RuleBasedStateMachine):
         assert self.applying.uncommitted_bytes == sum(map(entry_size, self.entries[self.last_handed_out :]))
 
 
-TestApplying = AgainstWholeLog.TestCase
-TestApplying.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_each_committed_entry_is_handed_out_once_and_the_tail_is_counted_exactly():
+    """With snapshots of its own and of leaders."""
+    run_state_machine_as_test(
+        AgainstWholeLog, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
+    )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from harness import THREE, A, B, C
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from failover.ids import LogIndex, Term
 from failover.raft.effects import SnapshotMeta
@@ -167,5 +174,8 @@ class AgainstHistory(RuleBasedStateMachine):
         assert self.log.is_up_to_date(LogIndex(index), Term(term)) == expected
 
 
-TestLog = AgainstHistory.TestCase
-TestLog.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+def test_the_log_agrees_with_the_whole_history():
+    """Compacted, truncated, restored and restarted in every order."""
+    run_state_machine_as_test(
+        AgainstHistory, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+    )

@@ -12,7 +12,7 @@ import pytest
 from harness import A, B, C, D, E
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from failover.ids import Term
 from failover.raft.lease import ROUNDS_KEPT, Lease, Promise
@@ -80,8 +80,12 @@ class EveryPromise(RuleBasedStateMachine):
         assert max(self.promise.until(), self.now) == max([self.now, *(end for _, end in self.ends)])
 
 
-TestPromise = EveryPromise.TestCase
-TestPromise.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+def test_a_member_is_barred_exactly_while_one_of_its_promises_runs():
+    """With ceilings, releases, crashes and restarts."""
+    run_state_machine_as_test(
+        EveryPromise, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+    )
+
 
 FIVE = (A, B, C, D, E)
 groups = st.frozensets(st.sampled_from(FIVE), min_size=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness import TIMING, entry
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from failover.ids import LogIndex, Term
 from failover.raft.log import entry_size
@@ -122,5 +122,8 @@ class EveryMessage(RuleBasedStateMachine):
             assert self.progress.repeat_at == math.inf
 
 
-TestWindows = EveryMessage.TestCase
-TestWindows.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+def test_windows_hold_what_is_under_way_and_nothing_else():
+    """In every order of sending, answers, losses and snapshots."""
+    run_state_machine_as_test(
+        EveryMessage, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+    )

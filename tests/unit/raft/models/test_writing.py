@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from failover.ids import LogIndex, Term
 from failover.raft.effects import HardState, Write
@@ -101,5 +101,8 @@ class AgainstDisk(RuleBasedStateMachine):
         assert self.writing.next_write(lambda: self.hard_state, self.now) is None, "nothing is written twice"
 
 
-TestWriting = AgainstDisk.TestCase
-TestWriting.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+def test_what_is_durable_is_what_the_disk_holds():
+    """Whatever was dropped and written again meanwhile."""
+    run_state_machine_as_test(
+        AgainstDisk, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+    )
