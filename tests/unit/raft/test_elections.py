@@ -276,6 +276,15 @@ def test_a_learner_that_must_vote_does():
     assert learner.get(A, vote(3)).last(VoteResponse).granted
 
 
+def test_who_stands_last_leads_all_the_same_where_nobody_else_can():
+    """Symptom: stuck when the member of priority zero alone holds the log (NuRaft#436)."""
+    member = Bench(A, log=log_of(1, 1, 1)).oversleep(FAR)
+    member.core.stand_last(FAR + 1000.0)
+    member.get(C, beat(1)).stand().get(B, PreVoteResponse(Term(1), Term(2), True))
+    yes(member, B)
+    assert member.core.role is Role.LEADER and member.now < FAR + 0.5
+
+
 def test_a_newcomer_without_a_log_never_stands():
     """Symptom: two fresh members invite each other and wedge (NuRaft#629, #631)."""
     newcomer = Bench(C, log=[], term=0).at(FAR)

@@ -50,5 +50,11 @@ def test_every_rule_of_the_paper_has_its_test():
     assert [row for row in rows(PAPER) if not NAMED.search(row[-1])] == []
 
 
+def test_every_bug_has_its_test_or_the_reason_why_it_cannot_be_here():
+    bare = [row for row in rows(BUGS) if not NAMED.search(row[-1]) and not row[-1].startswith("cannot apply: ")]
+    assert bare == []
+    assert sum(row[-1].startswith("cannot apply") for row in rows(BUGS)) < 15
+
+
 def test_no_bug_is_left_out():
     assert [int(row[0]) for row in rows(BUGS)] == list(range(1, 113))
