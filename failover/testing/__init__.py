@@ -2,6 +2,10 @@
 
 General layout:
 
+- `simulate` runs a game on simulated computers while all goes wrong that can: `docs/how-to` shows it.
+  `faults` says what may, `stack_schedule` draws it, `stack_trial` is one run of a seed, `stack_simulation` is the
+  world: `computer`s with a `process` each, `simulated_network`, `simulated_disk`, `simulated_clock`. `guest_run`
+  steps the trio runs, `onlooker` shows the `stack_checkers` what the members do.
 - `history` records what clients asked and heard; `models` says what one machine that never fails would reply;
   `linearizability` judges the one by the other, by the search in `linear_search`.
 - `checkers`, `promise_checkers` and `rule_checkers` are oracles for what happens inside a cluster.
@@ -12,7 +16,8 @@ General layout:
 
 from __future__ import annotations
 
-from failover.testing.checkers import Violation
+from failover.testing.checkers import NoProgress, Violation
+from failover.testing.faults import Faults, Stroke
 from failover.testing.history import ANY_REPLY, History, Operation, Outcome
 from failover.testing.linearizability import (
     Result,
@@ -37,6 +42,8 @@ from failover.testing.models import (
     Register,
     Write,
 )
+from failover.testing.simulate import Report, simulate
+from failover.testing.simulated_network import Link
 
 __all__ = [
     "ANY_REPLY",
@@ -46,16 +53,21 @@ __all__ = [
     "CompareAndPut",
     "CompareAndSet",
     "Counter",
+    "Faults",
     "Get",
     "History",
     "KeyValue",
+    "Link",
     "Model",
+    "NoProgress",
     "Operation",
     "Outcome",
     "Put",
     "Read",
     "Register",
+    "Report",
     "Result",
+    "Stroke",
     "Undecided",
     "Verdict",
     "Violation",
@@ -63,4 +75,5 @@ __all__ = [
     "check_exactly_once",
     "check_linearizable",
     "check_order",
+    "simulate",
 ]

@@ -25,7 +25,7 @@ from failover.testing.models import Append, Read
 if TYPE_CHECKING:
     from failover.testing.stack_simulation import StackSimulation
 
-TICK_S = 0.7
+TICK_S = 0.3
 READS = 0.2
 """So many of the things that a member asks are reads."""
 
@@ -82,34 +82,47 @@ class GuestList:
 class GuestBook:
     """Plays every member, and keeps the history of what they asked and heard."""
 
-    def __init__(self, every_s: float = 0.5, size_max: int = 64) -> None:
+    def __init__(self, every_s: float = 0.5, size_max: int = 64, at_once: int = 1) -> None:
         self.history = History()
         self.world: StackSimulation | None = None
         """Given before anybody plays."""
         self._every_s = every_s
         self._size_max = size_max
+        self._at_once = at_once
+        """So many things a member asks at the same time."""
         self._number = 0
 
     async def serve(self, host: Host) -> None:
         """The server function: takes requests, and puts items on the list itself from time to time."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._look, host)
             nursery.start_soon(self._tick, host)
             async for request in host.requests():
                 await request.propose()
 
-    async def _tick(self, host: Host) -> None:
-        """Act as a server function does by itself: look at the state under the lease, and commit."""
+    async def _look(self, host: Host) -> None:
+        """Look at the state under the lease: nobody else can have put anything there since."""
         while True:
             await trio.sleep(TICK_S)
             with suppress(NotHost):
-                seen: Any = host.state  # nobody else can have put anything there since
+                seen: Any = host.state
                 self.history.replied(self._begin("host", Read()), seen.all(), self._now())
+
+    async def _tick(self, host: Host) -> None:
+        """Commit something by itself, as a server function does."""
+        while True:
+            await trio.sleep(TICK_S)
             number = self._begin("host", Append(item := self._new_item()))
             await self._hear(number, partial(host.commit, item))
 
     async def play(self, member: Member, dice: Random) -> None:
         """Play one member."""
         name = member.status().name
+        async with trio.open_nursery() as nursery:
+            for number in range(self._at_once):
+                nursery.start_soon(self._ask, member, f"{name}/{number}", dice)
+
+    async def _ask(self, member: Member, name: str, dice: Random) -> None:
         while True:
             await trio.sleep(dice.expovariate(1 / self._every_s))
             if dice.random() < READS:

@@ -72,7 +72,9 @@ class StackTrial:
         self.members = members or dice.choice((1, 2, 3, 3, 3, 4, 5, 5, 6))
         self._stormy_s = stormy_s
         self._settle = settle
-        self._guest_book = GuestBook(every_s=dice.choice((0.1, 0.5, 2.0))) if program is None else None
+        self._guest_book: GuestBook | None = None
+        if program is None:
+            self._guest_book = GuestBook(every_s=dice.choice((0.2, 0.5, 2.0)), at_once=dice.choice((1, 1, 4)))
         if self._guest_book is not None:
             program = Program(
                 machine=GuestList,
