@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
@@ -18,7 +18,8 @@ from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
 from failover.opening import NOTE_CLUSTER, Opened
-from failover.records import MemberInfo, Moved, OpenInvite
+from failover.raft.messages import Entry
+from failover.records import ACTIONS, RECORDS, Admit, Founding, MemberInfo, Moved, OpenInvite, SystemCommand
 from failover.replica import Replica
 from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
@@ -38,6 +39,7 @@ class Neighbours:
         replica: Replica,
         transport: Transport,
         set_note: Callable[[str, bytes], None],
+        logged: Mapping[MemberId, MemberInfo],
     ) -> None:
         self._id = opened.identity.member
         self._opened = opened
@@ -45,6 +47,9 @@ class Neighbours:
         self._replica = replica
         self._transport = transport
         self._set_note = set_note
+        self._logged = logged
+        """What the stored log says of members, applied or not. The note may know less: it follows what is applied,
+        and a crash may come before it is written."""
         self._directory_seen: Directory | None = None
         self._members_seen: frozenset[MemberId] = frozenset()
         self._introduced: dict[MemberId, MemberInfo] = {}
@@ -62,7 +67,8 @@ class Neighbours:
         infos = self._introduced_to(infos.keys()) | infos
         members = {member: info.parsed_addresses() for member, info in infos.items()}
         for member in membership.members if membership else ():
-            members.setdefault(member, ())
+            info = self._logged.get(member)
+            members.setdefault(member, info.parsed_addresses() if info is not None else ())
         members.pop(self._id, None)
         if isinstance(self._transport, MemberTransport):
             members = {member: (self._transport.address_of(member),) for member in members}
@@ -86,6 +92,11 @@ class Neighbours:
         note = partial(self._set_note, NOTE_CLUSTER, WIRE.encode(known))
         self._driver.writer.run(note, lambda _: None)
 
+    @property
+    def members(self) -> list[MemberId]:
+        """Everybody whom the net takes for a member, by id."""
+        return sorted(self._members_seen)
+
     def introduced(self, members: tuple[MemberInfo, ...]) -> None:
         """Somebody says who the members are. A leader knows better, if one is heard."""
         if self._driver.core.leader is not None:
@@ -101,7 +112,7 @@ class Neighbours:
             await trio.sleep(ASK_WHO_S)
             core, peers = self._driver.core, self._driver.peers
             if core.leader is None:
-                for member in sorted(self._members_seen):
+                for member in self.members:
                     if peers.is_connected(member):
                         self._driver.send(member, AskIntroduction(core.applied_index))
 
@@ -143,3 +154,19 @@ class Neighbours:
                 with suppress(FailoverError):
                     await announce(Moved(self._opened.info))
                 await trio.sleep(MOVED_AGAIN_S)
+
+
+def infos_in(entries: Iterable[Entry]) -> dict[MemberId, MemberInfo]:
+    """What those entries say of members that changed the membership: by them a member came in."""
+    infos: dict[MemberId, MemberInfo] = {}
+    for entry in entries:
+        if entry.membership is None or not entry.command:
+            continue
+        record = RECORDS.decode_untrusted(entry.command)
+        if isinstance(record, Founding):
+            infos[record.founder.member] = record.founder
+        elif isinstance(record, SystemCommand):
+            action = ACTIONS.decode_untrusted(record.action)
+            if isinstance(action, Admit):
+                infos[action.info.member] = action.info
+    return infos

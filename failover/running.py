@@ -16,7 +16,7 @@ from failover.ids import MemberId
 from failover.inbox import EventQueue
 from failover.life import Life
 from failover.machine import StateMachine
-from failover.neighbours import Neighbours
+from failover.neighbours import Neighbours, infos_in
 from failover.net.endpoint import Transport
 from failover.opening import Opened
 from failover.raft.core import Core
@@ -74,7 +74,9 @@ class Running:
         )
         self.peers = opened.peers
         self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
-        self.neighbours = Neighbours(opened, self.driver, self.replica, transport, storage.set_note)
+        self.neighbours = Neighbours(
+            opened, self.driver, self.replica, transport, storage.set_note, infos_in(stored.entries)
+        )
         self.requests = Requests(me, opened.incarnation, self._send_ask)
         self.life = self.driver.upstairs = Life(
             me=me,
@@ -180,8 +182,8 @@ class Running:
         """Connect to everybody known, and take the first look at the clock."""
         now = self.clock()
         self.neighbours.sync()
-        for other in self.opened.known.members:
-            self.peers.connect(other.member, now)
+        for other in self.neighbours.members:
+            self.peers.connect(other, now)
         self.driver.tick_if_due()
         self.driver.round()
 

@@ -5,6 +5,7 @@ import trio
 from world import Ledger, host_of, in_virtual_time, settled, until, voters
 
 import failover
+from failover.opening import NOTE_CLUSTER
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -253,3 +254,19 @@ async def test_who_was_away_follows_a_host_that_joined_meanwhile(world):
     back = await world.open(storage=storage)
     await settled([*players, host, back])
     assert await back.member.request(b"back") == b"0"
+
+
+async def test_a_member_that_moved_finds_the_others_by_its_log_if_its_note_is_older(world):
+    """The note follows what was applied, and a crash may come before it is written; the log holds who came in."""
+    storage = failover.MemoryStorage()
+    founder = await world.open(found=True, storage=storage)
+    await until(lambda: founder.member.is_host)
+    before = storage.get_note(NOTE_CLUSTER)
+    guest = await world.open(ticket=await founder.member.invite())
+    await until(lambda: voters(founder) == 2)
+    await founder.close()
+    assert before is not None
+    storage.set_note(NOTE_CLUSTER, before)
+    founder = await world.open(storage=storage)  # on another address: the guest cannot find it
+    await until(lambda: founder.member.status().host == guest.member.id)
+    assert await founder.member.request(b"here") == b"0"
