@@ -64,6 +64,11 @@ class Progress:
         self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
         """While SNAPSHOT: what was sent reaches at least so far."""
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether what was sent was taken for lost three times, and nothing at all was heard meanwhile."""
+        return self._patience_factor > 4
+
     def may_send(self) -> bool:
         """Whether another append fits into the window."""
         if self.sending is Sending.PROBE:

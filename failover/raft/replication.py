@@ -121,8 +121,11 @@ class Replication:
                 if progress.next_index <= self._core.log.base_index:
                     self._start_snapshot(member, progress, now)
                     break
-                message = same.get(progress.next_index)
-                if message is None:
+                if progress.is_silent:  # it is asked whether it is there; its backlog would be sent in vain
+                    message = self._append_at(progress.next_index, with_entries=False)
+                elif (known := same.get(progress.next_index)) is not None:
+                    message = known
+                else:
                     message = same[progress.next_index] = self._append_at(progress.next_index)
                 self._core.send_now(member, message)
                 progress.sent(message, now)
@@ -131,10 +134,10 @@ class Replication:
         # A probe is sent even when there are no entries: its answer says where the logs agree.
         return progress.sending is Sending.PROBE or progress.next_index <= self._core.log.last_index
 
-    def _append_at(self, next_index: LogIndex) -> AppendEntries:
+    def _append_at(self, next_index: LogIndex, *, with_entries: bool = True) -> AppendEntries:
         log = self._core.log
         prev_index = LogIndex(next_index - 1)
         prev_term = log.term_at(prev_index)
         assert prev_term is not None
-        entries = log.from_index(next_index, self._core.timing.batch_bytes)
+        entries = log.from_index(next_index, self._core.timing.batch_bytes) if with_entries else ()
         return AppendEntries(self._core.term, prev_index, prev_term, entries, self._core.commit_index)

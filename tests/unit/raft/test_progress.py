@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from harness import entry
+from harness import A, B, Bench, C, entry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +119,25 @@ def test_caught_up_means_close_and_in_the_flow():
     assert not progress.is_caught_up(LogIndex(100 + CAUGHT_UP_ENTRIES))
     progress.took_too_long(LogIndex(0))
     assert not progress.is_caught_up(LogIndex(100))
+
+
+def test_the_backlog_of_who_is_away_is_not_sent_again_and_again():
+    """A member that is away was sent 64 KiB a second, for as long as the net kept a channel to it."""
+    leader = Bench(A).lead()
+    leader.sent.clear()
+    for _ in range(100):
+        leader.propose("x" * 500)
+    leader.answer_appends(B).keep_lease(5.0, B)
+    sent = [message for to, message in leader.sent if to == C and isinstance(message, AppendEntries)]
+    assert sum(len(message.entries) for message in sent) < 500
+    assert sent[-1].entries == (), "it is still asked whether it is there"
+
+
+def test_who_is_back_gets_its_backlog():
+    leader = Bench(A).lead()
+    for _ in range(100):
+        leader.propose()
+    leader.answer_appends(B).keep_lease(5.0, B)
+    leader.sent.clear()
+    leader.keep_lease(0.1, B, C)
+    assert len(leader.last(AppendEntries, C).entries) == 100
