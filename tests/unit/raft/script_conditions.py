@@ -11,6 +11,7 @@ from script_world import World
 
 from failover.raft.core import Role
 from failover.raft.membership import Membership
+from failover.raft.messages import AppendEntries
 
 
 class ScriptError(Exception):
@@ -256,3 +257,10 @@ def takes_itself_for(world: World, a: str, what: str) -> bool:
 def read_gave(world: World, index: str | None) -> bool:
     """The last one that was asked for."""
     return world.last_read == (int(index) if index else None)
+
+
+@says(r"no entries to (?P<b>\w+)")
+def no_entries_sent(world: World, b: str) -> bool:
+    """Since the last `mark`, or ever, it was sent empty appends at most."""
+    appends = [x.message for x in world.sent if x.to == member(world, b).name]
+    return not any(isinstance(append, AppendEntries) and append.entries for append in appends)

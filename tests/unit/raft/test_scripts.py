@@ -67,7 +67,7 @@ def test_a_script_that_is_wrong_says_where(text, complaint):
         "x is in the log of b", "x is on the disk of b", "x is nowhere", "logs equal", "the log of a is 1 2",
         "the log of a ends at 2", "the log of a begins after 1", "a has applied 3", "b has durable 3",
         "a has a snapshot of 2", "voters a b", "learners a", "the membership is joint",
-        "a replicates to b by snapshot", "a knows that b has 3", "no AppendEntries from a to b",
+        "a replicates to b by snapshot", "a knows that b has 3", "no AppendEntries from a to b", "no entries to b",
         "at most 0 AppendEntries", "a takes itself for a learner", "the read is answered as of 3",
         "not a hosts in term 2", "not a leads term 2",
     ],
