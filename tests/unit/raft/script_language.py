@@ -152,15 +152,20 @@ class Story:
         numbers = {key: int(value) if known[key] == "int" else float(value) for key, value in given.items()}
         self.world = World(dataclasses.replace(self.world.timing, **numbers))  # type: ignore[arg-type]
 
-    @command(r"cluster (?P<voters>[\w ]+?)( learners (?P<learners>[\w ]+?))?( led by (?P<leader>\w+))?")
-    def cluster(self, voters: str, learners: str | None, leader: str | None) -> None:
+    @command(
+        r"cluster (?P<voters>[\w ]+?)( learners (?P<learners>[\w ]+?))?( witness (?P<witness>\w+))?"
+        r"( led by (?P<leader>\w+))?"
+    )
+    def cluster(self, voters: str, learners: str | None, witness: str | None, leader: str | None) -> None:
         """`cluster a b c learners d led by a`: new members that hold the founding entry.
+
+        `cluster a b w witness w`: all three vote, and w never hosts.
 
         With "led by" it is elected, hosts, and all is quiet; how that came is another script's story.
         """
         if self.world.processes:
             raise ScriptError("one script, one cluster")
-        self.world.found(voters.split(), (learners or "").split())
+        self.world.found(voters.split(), (learners or "").split(), (witness or "").split())
         if leader:
             self.elect(leader)
             self.world.trace.take()

@@ -83,6 +83,8 @@ def membership(it: Membership) -> str:
         text += f", learners {names(it.learners)}"
     if it.learners_next:
         text += f", then learners {names(it.learners_next)}"
+    if it.witnesses:
+        text += f", witness {names(it.witnesses)}"
     return text
 
 

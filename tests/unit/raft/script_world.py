@@ -100,10 +100,10 @@ class World:
 
     # --- beginnings ---
 
-    def found(self, voters: Iterable[str], learners: Iterable[str]) -> None:
+    def found(self, voters: Iterable[str], learners: Iterable[str], witnesses: Iterable[str] = ()) -> None:
         """Members that all hold the founding entry and nothing else."""
         voters, learners = list(voters), list(learners)
-        membership = Membership(voters=ids(voters), learners=ids(learners))
+        membership = Membership(voters=ids(voters), learners=ids(learners), witnesses=ids(witnesses))
         first = Entry(LogIndex(1), Term(1), b"found", membership)
         for each in (*voters, *learners):
             self.add(each, Disk(self.hard_state(1), {LogIndex(1): first}))
