@@ -81,6 +81,16 @@ def lease_is_counted_from_the_answer(patch):
     patch.setattr(Leadership, "heartbeat_answered", count_late)
 
 
+@shows_in("ordinary")
+def heartbeats_sent_are_never_forgotten(patch):
+    def begin_round(self, now):
+        self._round += 1
+        self._sent[self._round] = now
+        return self._round
+
+    patch.setattr(lease.Lease, "begin_round", begin_round)
+
+
 @shows_in("race")
 def restart_forgets_promises(patch):
     born = Promise.__init__
