@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from failover.driver import Driver
-from failover.errors import FailoverError, Unreachable
+from failover.errors import FailoverError, NotAdmitted, Unreachable
 from failover.hosting import Serve
 from failover.ids import MemberId
 from failover.inbox import EventQueue
@@ -193,6 +193,8 @@ class Running:
             while self.replica.directory is None or self.id not in self.replica.directory.members:
                 if self.life.error is not None:
                     raise self.life.error
+                if self.life.was_removed:
+                    raise NotAdmitted("removed again before its first state had come; ask for a new ticket")
                 self.life.check_open()
                 await self.life.turned.wait()
             return

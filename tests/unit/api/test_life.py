@@ -43,6 +43,22 @@ async def test_clusters_of_all_sizes_accept_from_everybody(world, size):
     assert sorted(players[-1].machine.commands) == sorted(player.member.id for player in players)
 
 
+async def test_who_is_removed_before_its_state_has_come_is_told_so(world):
+    founder = (await world.cluster(1))[0]
+    ticket = await founder.member.invite()
+
+    async def remove_at_once() -> None:
+        await until(lambda: len(founder.member.status().members) == 2)
+        await trio.sleep(0.002)  # it has been told that it is admitted, and its state is on the way
+        (newcomer,) = (info.member for info in founder.member.status().members if info.member != founder.member.id)
+        await founder.member.remove(newcomer)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(remove_at_once)
+        with pytest.raises(failover.NotAdmitted, match="removed again"):
+            await world.open(ticket=ticket)
+
+
 async def test_an_invite_for_one_lets_in_one(world):
     founder = (await world.cluster(1))[0]
     ticket = await founder.member.invite()
