@@ -20,7 +20,7 @@ from functools import partial
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.effects import Effects, HardState
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, Message, VoteResponse
+from failover.raft.messages import AppendEntries, AppendResponse, Entry, Message, VoteResponse
 from failover.raft.timing import Timing
 from failover.testing.checkers import (
     HeldByQuorum,
@@ -55,6 +55,10 @@ class Faults:
     clock_rates: tuple[float, ...] = (1.0,)
     crash_after_vote: float = 0.0
     """So many members crash as soon as they have given a vote, and start again."""
+    crash_after_answer: float = 0.0
+    """So many answers to appends are the last thing that their receiver hears before it crashes."""
+    entries_lost: float = 0.0
+    """On so many links nothing large passes in a term: heartbeats and votes do, entries do not."""
 
 
 class CoreSimulation:
@@ -90,6 +94,7 @@ class CoreSimulation:
         """Links (from, to) that carry nothing."""
         self.one_host, self.one_leader, self.one_history = OneHost(), OneLeaderPerTerm(), OneHistory()
         self.one_vote, self.only_forwards, self.held = OneVotePerTerm(), OnlyForwards(), HeldByQuorum()
+        self._swallow: dict[tuple[MemberId, MemberId, Term], bool] = {}
         self._led: set[tuple[MemberId, Term]] = set()
         ids = [MemberId(b"%c" % (97 + i)) for i in range(members + learners)]
         founding = Entry(
@@ -138,6 +143,12 @@ class CoreSimulation:
             self._perhaps_crash(self.members[sender])
         if (sender, to) in self.cut or to not in self.members or not self.members[to].alive:
             return False
+        if (
+            self.faults.entries_lost
+            and isinstance(message, AppendEntries)
+            and self._is_swallowed(sender, to, message)
+        ):
+            return False
         faults, dice = self.faults, self.random.random
         copies = 1 + (faults.double > 0 and dice() < faults.double)
         if copies > 1:
@@ -154,12 +165,27 @@ class CoreSimulation:
             receiver = self.members[to]
             receiver.later(delay, partial(receiver.receive, sender, message))
             arrives = True
+            if self.faults.crash_after_answer and isinstance(message, AppendResponse) and message.success:
+                self._perhaps_crash_after(receiver, delay)
         return arrives
 
     def _perhaps_crash(self, member: SimulatedMember) -> None:
         if self.random.random() < self.faults.crash_after_vote:
             self.happened["crashed after a vote"] += 1
             self.at(self.now, partial(self._restart, member, member.life))
+
+    def _perhaps_crash_after(self, member: SimulatedMember, delay: float) -> None:
+        if self.random.random() < self.faults.crash_after_answer:
+            self.happened["crashed after an answer"] += 1
+            self.at(self.now + delay, partial(self._restart, member, member.life))
+
+    def _is_swallowed(self, sender: MemberId, to: MemberId, message: AppendEntries) -> bool:
+        """Whether this link carries no entries in this term."""
+        link = (sender, to, message.term)
+        if link not in self._swallow:
+            self._swallow[link] = self.random.random() < self.faults.entries_lost
+        self.happened["entries lost"] += self._swallow[link]
+        return self._swallow[link]
 
     def _restart(self, member: SimulatedMember, life: int) -> None:
         if member.life == life:

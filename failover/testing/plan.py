@@ -132,9 +132,15 @@ class Plan:
     @classmethod
     def _half_sent(cls, dice: random.Random) -> Plan:
         """Leaders that reach one follower and crash, again and again: the story of figure 8 in the Raft paper."""
-        faults = Faults(delay_s=(0.0002, 0.002), disk_s=(0.0, 0.001), clock_rates=CLOCK_RATES)
+        faults = Faults(
+            delay_s=(0.0002, 0.002),
+            disk_s=(0.0, 0.001),
+            clock_rates=CLOCK_RATES,
+            entries_lost=dice.choice((0.0, 0.5, 0.65)),
+            crash_after_answer=dice.choice((0.0, 0.02, 0.08)),
+        )
         timing = replace(Timing(), batch_bytes=1, window_messages=1, stagger_s=0.003)
-        strokes = {"reach one and crash": 6, "crash host": 2, "restart all": 2, "heal": 1, "pause host": 0.5}
+        strokes = {"reach one and crash": 3, "crash host": 2, "restart all": 3, "heal": 1, "resign": 2}
         voters = dice.choice((5, 5, 3))
         return cls(voters, 0, timing, faults, calm_s=0.12, propose_s=0.02, kind="half sent", strokes=strokes)
 

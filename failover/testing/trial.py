@@ -110,6 +110,8 @@ class Trial:
             double=0.0,
             disk_s=(0.0, 0.002),
             crash_after_vote=0.0,
+            crash_after_answer=0.0,
+            entries_lost=0.0,
         )
         dice = random.Random(f"sick {self._seed}")
         for me, member in simulation.members.items():

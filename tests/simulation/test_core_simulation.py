@@ -47,6 +47,8 @@ EXERCISED = (
     "read answered",
     "reached one and crashed",
     "crashed after a vote",
+    "crashed after an answer",
+    "entries lost",
     "sick: dead",
     "sick: mute",
     "sick: deaf",
