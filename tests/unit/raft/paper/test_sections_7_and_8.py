@@ -26,7 +26,7 @@ def test_every_member_takes_its_own_snapshots_of_what_is_committed():
 
 @pytest.mark.parametrize("bound", ["entries", "bytes"])
 def test_a_snapshot_is_due_when_the_log_has_reached_its_size(bound):
-    timing = replace(SMALL, snapshot_entries=10) if bound == "entries" else replace(SMALL, snapshot_bytes=2000)
+    timing = SMALL if bound == "entries" else replace(SMALL, snapshot_entries=1000, snapshot_bytes=2000)
     big = "x" * (1 if bound == "entries" else 300)
     leader = Bench(A, timing=timing).lead((B,))
     taken = []
