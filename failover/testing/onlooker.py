@@ -22,7 +22,7 @@ from failover.testing.checkers import (
     Violation,
 )
 from failover.testing.process import Process
-from failover.testing.stack_checkers import EventsInOrder, Once, OneTenure, SameStates
+from failover.testing.stack_checkers import EventsInOrder, Once, OneTenure, PromisesKept, SameStates
 
 if TYPE_CHECKING:
     from failover.running import Running
@@ -39,7 +39,7 @@ class Onlooker:
         self.world = world
         self.one_tenure, self.once, self.same_states = OneTenure(), Once(), SameStates()
         self.one_leader, self.one_history, self.one_vote = OneLeaderPerTerm(), OneHistory(), OneVotePerTerm()
-        self.only_forwards, self.held = OnlyForwards(), HeldByQuorum()
+        self.only_forwards, self.held, self.promises = OnlyForwards(), HeldByQuorum(), PromisesKept()
         self.digest = 0
         """A checksum over all that was seen: equal runs have equal ones."""
         self._digest_every = digest_every
@@ -204,6 +204,7 @@ class Onlooker:
     def _says(self, me: MemberId, messages: Iterable[tuple[MemberId, Message]]) -> None:
         for to, message in messages:
             self.one_vote.says(me, to, message)
+            self.promises.says(me, to, message, self.world.time.now)
 
     def _machine_applies(self, entry: Entry, record: Any) -> None:
         if record.caller is not None:

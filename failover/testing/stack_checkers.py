@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from failover.events import BecomeHost, Event, StopHost, Stopped
-from failover.ids import Epoch, LogIndex, MemberId
+from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.raft.messages import (
+    HandOver,
+    Heartbeat,
+    HeartbeatResponse,
+    Message,
+    Release,
+    VoteRequest,
+    VoteResponse,
+)
 from failover.records import Caller
 from failover.testing.checkers import TwoHosts, Violation
 
@@ -36,6 +45,61 @@ class OneTenure:
         hosts = list(running)
         if len(hosts) > 1:
             raise TwoHosts(f"{len(hosts)} hosts at one instant: {hosts}")
+
+
+HEARTBEATS_KEPT = 4_000
+RELIED_ON = 0.9
+"""A leader relies on a promise of P for 0.81 P of its own clock, which may be 10 % slow."""
+
+
+class PromisesKept:
+    """Who promised a leader to help nobody else does not, while the leader may rely on it.
+
+    Counted in true time from the sending of the heartbeat, as the lease is; unless the leader released it.
+    """
+
+    def __init__(self) -> None:
+        self._sent: dict[tuple[MemberId, Term, int], float] = {}
+        """When each of the last heartbeats left: of whom, in which term, of which round."""
+        self._promised: dict[MemberId, dict[Release, float]] = {}
+        """Until when each member's promises may be relied on."""
+        self._released: set[Release] = set()
+        self.kept = 0
+        """How many votes were given that a promise might have forbidden."""
+
+    def says(self, sender: MemberId, to: MemberId, message: Message, now: float) -> None:
+        """`sender` puts a message on the network."""
+        match message:
+            case Heartbeat():
+                self._sent[sender, message.term, message.round] = now
+                if len(self._sent) > HEARTBEATS_KEPT:
+                    del self._sent[next(iter(self._sent))]
+            case HeartbeatResponse() if message.promise_s > 0:
+                self._promises(sender, Release(to, message.term), message)
+            case HandOver():
+                self._released.add(message.release)
+            case VoteRequest():
+                self._helps(sender, sender, now)
+            case VoteResponse() if message.granted:
+                self._helps(sender, to, now)
+
+    def _promises(self, member: MemberId, holder: Release, message: HeartbeatResponse) -> None:
+        sent = self._sent.get((holder.leader, holder.term, message.round))
+        if sent is not None:
+            promised = self._promised.setdefault(member, {})
+            promised[holder] = max(promised.get(holder, 0.0), sent + RELIED_ON * message.promise_s)
+
+    def _helps(self, member: MemberId, candidate: MemberId, now: float) -> None:
+        promised = self._promised.get(member, {})
+        for holder, until in list(promised.items()):
+            if until <= now:
+                del promised[holder]
+            elif holder.leader != candidate and holder not in self._released:
+                raise Violation(
+                    f"{member.hex()[:8]} helps {candidate.hex()[:8]} at {now:.6f}, and promised "
+                    f"{holder.leader.hex()[:8]} in term {holder.term} to help nobody until {until:.6f}"
+                )
+        self.kept += 1
 
 
 class Once:

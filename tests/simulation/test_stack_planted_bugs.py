@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,8 @@ import trio
 from failover.driver import Driver
 from failover.host import Request, Tenure
 from failover.life import Life
+from failover.raft import election
+from failover.raft.lease import Promise
 from failover.raft.timing import Timing
 from failover.replica import Replica
 from failover.sessions import Sessions
@@ -83,7 +86,23 @@ def end_of_tenure_is_not_told(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Life, "_tenure_ended", sometimes)
 
 
+def votes_while_promised(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(election, "barred_until", lambda core, now: -math.inf)
+
+
+def restart_forgets_promises(patch: pytest.MonkeyPatch) -> None:
+    born = Promise.__init__
+
+    def forget(self, ceiling_s, restarted_at):
+        born(self, ceiling_s, restarted_at)
+        self._restart_until = -math.inf
+
+    patch.setattr(Promise, "__init__", forget)
+
+
 BUGS = (
+    votes_while_promised,
+    restart_forgets_promises,
     reply_before_commit,
     read_waits_for_nothing,
     answers_before_they_are_stored,
