@@ -259,7 +259,7 @@ class Core:
         """Stop leading at once, with nobody to take over (closing alone; a server function that failed)."""
         self._wake(now)
         if self.leadership is not None:
-            self._step_down(StopReason.CLOSED, now)
+            self.step_down(now, StopReason.CLOSED)
             self.standing.back_off(now, stand_again_after_s)
 
     def stand_last(self, until: float) -> None:
@@ -300,6 +300,7 @@ class Core:
         """The server function has unwound completely."""
         self._wake(now)
         self._tenure.unwound()
+        self.promise.unwinding_until = -math.inf
         if self.leadership is not None:
             self.leadership.host_has_stopped(now)
 
@@ -370,7 +371,7 @@ class Core:
                 self.lateness.add(late, now)
         if self.leadership is not None and now >= self.leadership.lost_at(now):
             self.leadership.lease_ran_out(now)
-            self._step_down(StopReason.LEASE_LOST, now)
+            self.step_down(now)
 
     # --- host ---
 
@@ -387,14 +388,19 @@ class Core:
         """The target is close: stop hosting now, release when that is done."""
         assert self.leadership is not None
         self.leadership.has_hosted = True  # whether it had begun or not, this term has no tenure any more
-        self._tenure.end(StopReason.HANDED_OVER)
+        self._end_tenure(StopReason.HANDED_OVER)
+
+    def _end_tenure(self, reason: StopReason) -> None:
+        if self._tenure.term is not None:  # the lease of a lone voter has no end: nobody can host without it
+            self.promise.unwinding_until = min(self.lease_until, self._now + self.timing.promise_max_s)
+        self._tenure.end(reason)
 
     # --- roles ---
 
     def become_follower(self, term: Term, leader: MemberId | None, now: float) -> None:
         """Follow in `term`, which is this member's own or a higher one."""
         assert term >= self.term
-        self._tenure.end(StopReason.HIGHER_TERM)
+        self._end_tenure(StopReason.HIGHER_TERM)
         if self.leadership is not None:
             self.leader_heard_at = now  # it was this member itself
         self.standing.election = self.leadership = None
@@ -413,14 +419,11 @@ class Core:
         self.leader_heard_at = now
         self.standing.leader_is_known()
 
-    def step_down(self, now: float) -> None:
+    def step_down(self, now: float, reason: StopReason = StopReason.LEASE_LOST) -> None:
         """Stop leading and let the others elect."""
-        self._step_down(StopReason.LEASE_LOST, now)
-
-    def _step_down(self, reason: StopReason, now: float) -> None:
         assert self.leadership is not None
         self.leader_heard_at = now
-        self._tenure.end(reason)
+        self._end_tenure(reason)
         self.standing.election = self.leadership = None
         self.leader = None
         self.standing.back_off(now)

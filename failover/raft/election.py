@@ -162,7 +162,7 @@ def barred_until(core: Core, now: float) -> float:
     """Until when this member may help nobody to lead."""
     if core.leadership is not None and not core.leadership.has_released:
         return now + core.timing.promise_s  # a leader with a lease; asked again, it may have lost it
-    return core.promise.until()
+    return core.promise.bars_until()
 
 
 def answer_pre_vote(core: Core, sender: MemberId, message: PreVoteRequest, now: float) -> None:

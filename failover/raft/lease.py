@@ -30,6 +30,12 @@ class Promise:
         """The ceiling as it is being made durable."""
         self._restart_until = restarted_at + ceiling_s
         """A restarted member does not know what it promised before: it waits out the most that it can be."""
+        self.unwinding_until = -math.inf
+        """After a tenure of this member's own: the end of that lease, until its server function has unwound.
+
+        The leader's own word is part of the quorum that its lease rests on. Who stops leading with time left on
+        the lease (a higher term, a resignation) would else help another to host while its own function unwinds.
+        """
         self._until: dict[Release, float] = {}
 
     def grant(self, holder: Release, asked_s: float, now: float) -> float:
@@ -51,6 +57,10 @@ class Promise:
     def until(self) -> float:
         """When the last promise ends."""
         return max(self._restart_until, max(self._until.values(), default=-math.inf))
+
+    def bars_until(self) -> float:
+        """Until when this member may help nobody, itself included."""
+        return max(self.until(), self.unwinding_until)
 
     def raise_ceiling(self, asked_s: float, max_s: float) -> bool:
         """Double the ceiling until `asked_s` can be granted; returns whether a new one is to be made durable."""

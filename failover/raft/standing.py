@@ -118,7 +118,7 @@ class Standing:
         if not is_voter or not is_current or core.leadership is not None or self.election is not None:
             return
         core.promise.void(message.release)
-        if core.promise.until() > now or self._is_busy(now):
+        if core.promise.bars_until() > now or self._is_busy(now):
             return  # it will be asked again
         self._campaign(now, message, frozenset())
 
@@ -131,7 +131,7 @@ class Standing:
                 core.leader = None
                 self.quorum_is_lost, self.reachable = True, 1  # as far as one can tell who asks nobody
             return
-        if (barred := core.promise.until()) > now:
+        if (barred := core.promise.bars_until()) > now:
             self._due = barred
             return
         yield_s = self._stagger_s(now)  # before the leader is forgotten: it is not among those who may stand

@@ -270,6 +270,30 @@ def test_a_higher_term_ends_the_tenure_at_once():
     assert all(e.term < 9 for e in host.core.log.between(1, host.core.log.last_index))
 
 
+def test_a_deposed_host_helps_nobody_until_its_server_function_has_unwound():
+    """Found by exploring: its lease rests on its own word too, and still ran while it made another one host."""
+    host = Bench(A).lead()
+    host.host_is_slow = True
+    host.get(B, HeartbeatResponse(Term(3), 1, 0.0, 0))
+    assert host.stops == [StopReason.HIGHER_TERM] and host.core.term == 3
+    host.get(B, vote(3, (2, 2)))
+    assert not host.last(VoteResponse).granted, "B would host beside it"
+    host.core.host_stopped(host.now)
+    host.get(B, vote(3, (2, 2)))
+    assert host.last(VoteResponse).granted
+
+
+def test_a_deposed_host_waits_no_longer_than_its_old_lease_for_its_server_function():
+    host = Bench(A).lead()
+    host.host_is_slow = True
+    ends = host.core.lease_until
+    host.core.resign(host.now)
+    host.round().oversleep(ends - 0.001).get(B, vote(3, (2, 2)))
+    assert not host.last(VoteResponse).granted
+    host.oversleep(ends).get(B, vote(3, (2, 2)))
+    assert host.last(VoteResponse).granted
+
+
 def test_delays_that_cost_one_leader_its_lease_make_the_next_promises_longer():
     """Symptom: on a link slower than the first promise, host followed host for ever (seeds 3 and 11)."""
     leader = Bench(A).lead()
