@@ -154,8 +154,12 @@ class Election:
         last_index, last_term = core.log.last_index, core.log.last_term
         if self.stage is Stage.PRE_VOTE:
             core.send_now(voter, PreVoteRequest(self.term, last_index, last_term))
-        else:  # at the same time as the own vote is written: without that one, nothing is won
-            core.send_now(voter, VoteRequest(self.term, last_index, last_term, self._release))
+        else:
+            # At the same time as the own vote is written: without that one, nothing is won. But never before the
+            # log is durable that the request speaks of: after a crash this member may stand in the same term with
+            # what its disk holds, and a late vote for the longer log would count for the shorter one.
+            send = core.send_now if core.durable_index == last_index else core.send_after_store
+            send(voter, VoteRequest(self.term, last_index, last_term, self._release))
 
 
 def barred_until(core: Core, now: float) -> float:

@@ -17,6 +17,7 @@ from failover.raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from failover.raft.timing import Timing
 
 
 def pre_yes(bench: Bench, *voters) -> Bench:
@@ -56,6 +57,20 @@ def test_a_candidate_asks_all_others_while_its_own_vote_is_written_and_wins_with
     assert member.core.role is Role.CANDIDATE
     member.finish_writes()
     assert member.core.role is Role.LEADER
+
+
+def test_a_candidate_asks_for_votes_with_a_log_that_no_crash_shortens():
+    """Found by exploring: a crash lost the entries and the own vote, and the member stood in the same term again.
+
+    A late vote for the longer log then made it leader with the shorter one, without an entry that was committed.
+    """
+    member = Bench(A, timing=Timing(write_stall_s=FAR)).at(FAR)
+    member.disk_is_slow = True
+    member.get(B, append(1, (1, 1), 1)).sent.clear()
+    pre_yes(member.stand(), C)
+    assert member.core.role is Role.CANDIDATE and not member.take(VoteRequest)
+    member.finish_writes()
+    assert member.take(VoteRequest, C) == [vote(2, (2, 1))]
 
 
 @pytest.mark.parametrize(("size", "needed"), [(2, 2), (3, 2), (4, 3), (5, 3)])
