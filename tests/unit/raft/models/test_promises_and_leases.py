@@ -103,6 +103,7 @@ answers = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(electorates(), answers)
 def test_the_lease_lasts_as_long_as_the_cut_promises_of_a_quorum(membership, given_answers):
     """Tried at every moment at which any of them ends; the leader itself counts without limit."""
@@ -178,7 +179,7 @@ def free_before_the_lease_ends(membership, said, clock_rates) -> set[bytes]:
     return {member for member in FIVE[1:] if promises[member].until() <= moment * rate[member]}
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     electorates(),
     st.lists(heartbeats),

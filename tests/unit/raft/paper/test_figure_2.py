@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster import cluster_of
 from harness import FAR, A, B, Bench, C, append, beat, log_of, pre_vote, vote
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failover.ids import LogIndex, Term
@@ -61,6 +61,7 @@ anything = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(anything, st.sampled_from((0.0, 0.01, 0.3))), max_size=30))
 def test_term_and_indexes_never_fall_whatever_is_heard(heard: list[tuple[Message, float]]):
     """State: current term, commit index and last applied increase monotonically."""

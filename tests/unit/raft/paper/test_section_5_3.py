@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
 from cluster import Cluster, cluster_of
 from harness import FAR, A, B, Bench, C, D, E, append, entry, log_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failover.ids import LogIndex, Term
@@ -135,7 +134,7 @@ def rivals(draws: list[tuple[int, int]]) -> Cluster:
     return table
 
 
-@pytest.mark.timeout(90)
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=4))
 def test_logs_that_share_an_entry_share_all_before_it(draws):
     """Log matching (figure 3), after leaders were cut off with entries that only they had."""
