@@ -20,7 +20,7 @@ from functools import partial
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.effects import Effects, HardState
 from failover.raft.membership import Membership
-from failover.raft.messages import AppendEntries, AppendResponse, Entry, Message, VoteResponse
+from failover.raft.messages import AppendEntries, AppendResponse, Entry, HeartbeatResponse, Message, VoteResponse
 from failover.raft.timing import Timing
 from failover.testing.checkers import (
     HeldByQuorum,
@@ -57,6 +57,8 @@ class Faults:
     """So many members crash as soon as they have given a vote, and start again."""
     crash_after_answer: float = 0.0
     """So many answers to appends are the last thing that their receiver hears before it crashes."""
+    slow_answers: float = 0.0
+    """So many answers to heartbeats are late, and little else."""
     entries_lost: float = 0.0
     """On so many links nothing large passes in a term: heartbeats and votes do, entries do not."""
 
@@ -159,7 +161,8 @@ class CoreSimulation:
                 self.happened["lost"] += 1
                 continue
             delay = self.between(faults.delay_s)
-            if faults.late and dice() < faults.late:
+            late = max(faults.late, faults.slow_answers) if isinstance(message, HeartbeatResponse) else faults.late
+            if late and dice() < late:
                 self.happened["late"] += 1
                 delay += self.random.uniform(0, faults.late_s)
             receiver = self.members[to]

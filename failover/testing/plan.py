@@ -159,10 +159,15 @@ class Plan:
     def _slow_answers(cls, dice: random.Random) -> Plan:
         """Answers to heartbeats take long, elections do not, and clocks are as far apart as they may be."""
         faults = Faults(
-            delay_s=(0.0001, 0.001), late=0.4, late_s=0.25, disk_s=(0.0, 0.0005), clock_rates=(0.91, 1.09)
+            delay_s=(0.0001, 0.001),
+            late=0.01,
+            late_s=0.4,
+            slow_answers=0.7,
+            disk_s=(0.0, 0.0005),
+            clock_rates=(0.91, 1.09),
         )
-        strokes = {"cut host": 6, "heal": 5, "pause host": 2, "crash host": 1, "restart all": 2}
-        voters = dice.choice((3, 5))
+        strokes = {"cut host": 6, "heal": 3, "pause host": 1, "crash host": 1, "restart all": 2}
+        voters = dice.choice((3, 3, 5))
         return cls(voters, 0, NO_DELAY, faults, calm_s=0.5, propose_s=0.3, kind="slow answers", strokes=strokes)
 
     @classmethod

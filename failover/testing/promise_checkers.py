@@ -87,16 +87,17 @@ class PromisesKept:
                     raise Violation(f"{member!r} stands with {message.release}, which was never given")
                 self._is_free(member, life, now, f"stands in term {message.term}")
             case VoteResponse() if message.granted:
-                self._is_free(member, life, now, f"votes for {to!r} in term {message.request_term}")
+                given = Release(to, message.request_term)  # asked again, late: it leads that term already
+                self._is_free(member, life, now, f"votes for {to!r} in term {message.request_term}", given)
 
-    def _is_free(self, member: MemberId, life: int, now: float, does: str) -> None:
+    def _is_free(self, member: MemberId, life: int, now: float, does: str, given: Release | None = None) -> None:
         made = self._made.get(member)
         if not made:
             return
         for holder, promise in list(made.items()):
             if promise.ends_in(life) <= now + ROUNDING_S:
                 del made[holder]
-            elif holder not in self._released:
+            elif holder != given and holder not in self._released:
                 raise Violation(f"{member!r} {does} at {now:.6f}, promised to {holder} {promise.ends:.6f}")
 
     def leases(

@@ -111,6 +111,7 @@ class Trial:
             disk_s=(0.0, 0.002),
             crash_after_vote=0.0,
             crash_after_answer=0.0,
+            slow_answers=0.0,
             entries_lost=0.0,
         )
         dice = random.Random(f"sick {self._seed}")

@@ -31,10 +31,12 @@ from failover.raft.standing import Standing
 from failover.raft.writing import Writing
 from failover.testing.checkers import NoProgress, Violation
 from failover.testing.plan import Plan
+from failover.testing.stack_trial import StackTrial
 from failover.testing.trial import Trial
 
 Patch = pytest.MonkeyPatch
 SEEDS_MAX = 60
+WHOLE_MEMBERS = "whole members"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,14 @@ class Bug:
 
     plant: Callable[[Patch], None]
     kind: str
-    """Of the runs that look for it."""
+    """Of the runs that look for it; "whole members" = of the other simulator."""
+
+    def run(self, seed: int) -> None:
+        """Run one seed of the kind of run that looks for it."""
+        if self.kind == WHOLE_MEMBERS:
+            StackTrial(seed).run()
+        else:
+            Trial(seed, plan=Plan.draw(seed, self.kind)).run()
 
     @property
     def name(self) -> str:
@@ -370,6 +379,13 @@ def reads_are_answered_before_the_own_no_op(patch):
     patch.setattr(Core, "read_index", lambda self, now: self.commit_index if self.leadership is not None else None)
 
 
+def bugs_of_whole_members() -> list[Bug]:
+    """Those of the upper layers, which stand beside their test."""
+    from tests.simulation import test_stack_planted_bugs as above
+
+    return [Bug(plant, WHOLE_MEMBERS) for plant in above.BUGS]
+
+
 @dataclass(frozen=True)
 class Found:
     """What became of a planted bug."""
@@ -388,7 +404,7 @@ def look_for(bug: Bug, seeds_max: int = SEEDS_MAX) -> Found:
         bug.plant(patch)
         for seed in range(seeds_max):
             try:
-                Trial(seed, plan=Plan.draw(seed, bug.kind)).run()
+                bug.run(seed)
             except NoProgress:
                 continue
             except (Violation, AssertionError) as found:

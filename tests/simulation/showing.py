@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.simulation.levels import LEVELS, Variation
-from tests.simulation.planted import BUGS, SEEDS_MAX, Found, look_for
+from tests.simulation.planted import BUGS, SEEDS_MAX, Found, bugs_of_whole_members, look_for
 from tests.simulation.running import Run
 
 PROGRESS_EVERY_S = 5.0
@@ -134,14 +135,15 @@ def show_planted() -> bool:
     """Look for every planted bug and print the table; returns whether all were found."""
     table = Table("planted bug", "kind of run", "seeds", "s", "what a checker said")
     found: list[Found] = []
-    for bug in BUGS:
+    bugs = [*BUGS, *bugs_of_whole_members()]
+    for bug in bugs:
         found.append(look_for(bug))
         last = found[-1]
-        said = (last.how or "NOT FOUND")[:90]
+        said = escape((last.how or "NOT FOUND")[:90])
         table.add_row(bug.name.replace("_", " "), bug.kind, str(last.seeds), f"{last.seconds:.1f}", said)
-        CONSOLE.print(f"{len(found)} of {len(BUGS)}: {bug.name}", markup=False)
+        CONSOLE.print(f"{len(found)} of {len(bugs)}: {bug.name}", markup=False)
     CONSOLE.print(table)
     number = sum(each.how is not None for each in found)
     seconds = sum(each.seconds for each in found)
-    CONSOLE.print(f"{number} of {len(BUGS)} found, each within {SEEDS_MAX} seeds, in {seconds:.0f} s")
-    return number == len(BUGS)
+    CONSOLE.print(f"{number} of {len(bugs)} found, each within {SEEDS_MAX} seeds, in {seconds:.0f} s")
+    return number == len(bugs)
