@@ -32,8 +32,8 @@ DRAIN_MAX = 64
 CORE_KIND_MAX = 63
 HELD_MAX = 4096
 TIMER_SLACK_S = 0.004
-"""A timer that is set too early costs a look at nothing; so it is moved, but not for every message: that costs more
-where there are many."""
+"""A timer that is set too early costs a look at nothing; so it is moved, but not for every message: that costs
+more where there are many."""
 
 
 class Upstairs(Protocol):

@@ -144,7 +144,8 @@ class Peers:
         found = float("inf")
         for table in (self._members, self._gatekeeper.guests, self._contacts):
             for peer in table.values():
-                if peer.deadline < found:  # asked for twice in each round: `min` would take three times as long
+                # Asked for twice in each round: `min` would take three times as long.
+                if peer.deadline < found:  # noqa: PLR1730
                     found = peer.deadline
         return found
 
