@@ -47,6 +47,15 @@ def test_a_leader_sends_its_heartbeats_to_all_and_at_regular_times():
         )
 
 
+def test_a_heartbeat_that_leaves_late_does_not_delay_those_after_it():
+    """Counted from the schedule, not from the wake-up: else all would drift, and lateness would add up."""
+    leader = Bench(A).lead()
+    began = leader.now
+    leader.oversleep(began + TIMING.heartbeat_s + 0.012).tick().answer_heartbeats(B, C).sent.clear()
+    assert not leader.at(began + 2 * TIMING.heartbeat_s - 0.001).take(Heartbeat)
+    assert leader.at(began + 2 * TIMING.heartbeat_s + 0.001).take(Heartbeat)
+
+
 def test_votes_of_an_earlier_term_elect_nobody():
     """A majority counts for one and the same term."""
     member = candidate().at(FAR + 2.0)  # nobody answered: it asks again, for a vote in a later term
