@@ -136,15 +136,14 @@ class Leadership:
         progress = self.replication.progress.get(sender)
         if progress is None:
             return
-        progress.is_alive_again(now)
         progress.heartbeat_due, progress.heartbeat_repeats = math.inf, 0
         progress.is_leaving = message.is_leaving
         before = self.lease.until(self.membership)
         sent = self.lease.answered(sender, message.round, message.promise_s)
-        if sent is None:
-            return
-        progress.heartbeat_round_trip.add(now - sent)
-        if self.lease.until(self.membership) > before:
+        if sent is not None:
+            progress.heartbeat_round_trip.add(now - sent)
+        progress.is_alive_again(now)
+        if sent is not None and self.lease.until(self.membership) > before:
             self._core.quorum_delay.add(now - sent, now)
 
     def append_answered(self, sender: MemberId, message: AppendResponse, now: float) -> None:

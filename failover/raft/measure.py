@@ -11,12 +11,13 @@ class RoundTrip:
     def __init__(self, first_guess_s: float) -> None:
         self.smoothed_s = first_guess_s
         self.deviation_s = first_guess_s / 2
-        self._measured = False
+        self.is_measured = False
+        """Whether there was a sample, or all is a guess."""
 
     def add(self, sample_s: float) -> None:
         """Take in one measured round trip."""
-        if not self._measured:
-            self._measured = True
+        if not self.is_measured:
+            self.is_measured = True
             self.smoothed_s, self.deviation_s = sample_s, sample_s / 2
             return
         self.deviation_s += (abs(sample_s - self.smoothed_s) - self.deviation_s) / 4

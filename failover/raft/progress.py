@@ -146,7 +146,7 @@ class Progress:
     def is_alive_again(self, now: float) -> None:
         """A follower that was taken for silent answered something: do not make it wait for the next probe."""
         self.heard_at = now
-        if self._patience_factor > 1:
+        if self._patience_factor > 1 or not self._append_round_trip.is_measured:
             self._patience_factor = 1
             if self.sending is Sending.PROBE:
                 self.repeat_at = min(self.repeat_at, now + self._patience_s())
@@ -191,5 +191,9 @@ class Progress:
         self._waiting_since = self.repeat_at = math.inf
 
     def _patience_s(self) -> float:
-        patience = self._append_round_trip.patience_s(self._timing.repeat_min_s)
+        least_s = self._timing.repeat_min_s
+        patience = self._append_round_trip.patience_s(least_s)
+        if not self._append_round_trip.is_measured:
+            # A guess must do for a disk; but a lost first append shall not cost a new host several heartbeats.
+            patience = min(patience, self.heartbeat_round_trip.patience_s(least_s) + FIRST_GUESS_S)
         return min(PATIENCE_MAX_S, patience * self._patience_factor)

@@ -141,3 +141,11 @@ def test_who_is_back_gets_its_backlog():
     leader.sent.clear()
     leader.keep_lease(0.1, B, C)
     assert len(leader.last(AppendEntries, C).entries) == 100
+
+
+def test_a_lost_first_append_is_sent_again_as_soon_as_heartbeats_show_how_near_the_follower_is():
+    """It holds the no-op of a new leader: until that is committed nobody hosts."""
+    leader = Bench(A).win()
+    leader.oversleep(leader.now + 0.001).answer_heartbeats(B, C)
+    leader.sent.clear()
+    assert leader.at(leader.now + 0.020).take(AppendEntries, C)
