@@ -31,13 +31,16 @@ def main() -> int:
     ends = time.monotonic() + 60 * arguments.minutes if arguments.minutes is not None else None
     seeds, first = chosen_seeds(arguments)
     levels = [level for name, level in LEVELS.items() if arguments.level in (name, "both")]
-    for run in run_all(Mixture(levels, seeds, first), variation, arguments.jobs, ends):
-        tally.add(run)
-        if run.failure is not None:
-            show_failure(run, variation, last_lines(run.level, run.seed, variation))
-            if arguments.shrink:
-                show_smallest(run, variation)
-        tally.progress()
+    try:
+        for run in run_all(Mixture(levels, seeds, first), variation, arguments.jobs, ends):
+            tally.add(run)
+            if run.failure is not None:
+                show_failure(run, variation, last_lines(run.level, run.seed, variation))
+                if arguments.shrink:
+                    show_smallest(run, variation)
+            tally.progress()
+    except KeyboardInterrupt:
+        CONSOLE.print("interrupted; until then:")
     tally.table()
     missing = tally.missing()
     for what in missing:
