@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from failover.testing.stack_simulation import StackSimulation
 
 TICK_S = 0.3
+FAILS_WITHIN_S = 10.0
 READS = 0.2
 """So many of the things that a member asks are reads."""
+
+
+class ServeFailed(Exception):
+    """What a server function raises that fails on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +84,85 @@ class GuestList:
         return self._hash
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How the members of the guest list behave."""
+
+    every_s: float = 0.5
+    """Between two things that a member asks, on average."""
+    at_once: int = 1
+    """So many things a member asks at the same time."""
+    size_max: int = 64
+    """Of an item, in bytes."""
+    refused: float = 0.0
+    """So many requests the server function refuses."""
+    fails: float = 0.0
+    """In so many tenures the server function raises after some time, or takes no request any more."""
+    lingers: float = 0.0
+    """So many tenures end with a server function that takes its time."""
+
+    @classmethod
+    def draw(cls, dice: Random) -> Habits:
+        """Some habits."""
+        return cls(
+            every_s=dice.choice((0.2, 0.5, 2.0)),
+            at_once=dice.choice((1, 1, 4)),
+            size_max=dice.choice((64, 64, 4_000)),
+            refused=dice.choice((0.0, 0.1)),
+            fails=dice.choice((0.0, 0.0, 0.3)),
+            lingers=dice.choice((0.0, 0.3)),
+        )
+
+
 class GuestBook:
     """Plays every member, and keeps the history of what they asked and heard."""
 
-    def __init__(self, every_s: float = 0.5, size_max: int = 64, at_once: int = 1) -> None:
+    def __init__(self, habits: Habits | None = None) -> None:
         self.history = History()
         self.world: StackSimulation | None = None
         """Given before anybody plays."""
-        self._every_s = every_s
-        self._size_max = size_max
-        self._at_once = at_once
-        """So many things a member asks at the same time."""
+        self.is_calm = False
+        """From now on the server function does its best."""
+        self._habits = habits or Habits()
         self._number = 0
 
     async def serve(self, host: Host) -> None:
         """The server function: takes requests, and puts items on the list itself from time to time."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._look, host)
-            nursery.start_soon(self._tick, host)
-            async for request in host.requests():
+        dice, habits = Random(host.id + host.epoch.term.to_bytes(8, "big")), self._habits
+        fails = not self.is_calm and dice.random() < habits.fails
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._look, host)
+                nursery.start_soon(self._tick, host)
+                if fails and dice.random() < 0.5:
+                    nursery.start_soon(self._fail, dice.uniform(0.0, FAILS_WITHIN_S))
+                    fails = False
+                await self._take_requests(host, dice, dice.randrange(30) if fails else None)
+        finally:
+            if not self.is_calm and dice.random() < habits.lingers:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(dice.choice((0.01, 0.1, 1.0)))
+
+    async def _take_requests(self, host: Host, dice: Random, hangs_after: int | None) -> None:
+        taken = 0
+        async for request in host.requests():
+            if not self.is_calm and dice.random() < self._habits.refused:
+                request.refuse("the guest is not welcome")
+            else:
                 await request.propose()
+            taken += 1
+            if taken == hangs_after:
+                self._note("server function hangs")
+                await trio.sleep_forever()
+
+    async def _fail(self, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._note("server function fails")
+        raise ServeFailed("as the simulation wants it")
+
+    def _note(self, what: str) -> None:
+        assert self.world is not None
+        self.world.happened[what] += 1
 
     async def _look(self, host: Host) -> None:
         """Look at the state under the lease: nobody else can have put anything there since."""
@@ -119,16 +183,16 @@ class GuestBook:
         """Play one member."""
         name = member.status().name
         async with trio.open_nursery() as nursery:
-            for number in range(self._at_once):
+            for number in range(self._habits.at_once):
                 nursery.start_soon(self._ask, member, f"{name}/{number}", dice)
 
     async def _ask(self, member: Member, name: str, dice: Random) -> None:
         while True:
-            await trio.sleep(dice.expovariate(1 / self._every_s))
+            await trio.sleep(dice.expovariate(1 / self._habits.every_s))
             if dice.random() < READS:
                 await self._read(name, member)
             else:
-                number = self._begin(name, Append(item := self._new_item(dice.randrange(self._size_max))))
+                number = self._begin(name, Append(item := self._new_item(dice.randrange(self._habits.size_max))))
                 await self._hear(number, partial(member.request, item, timeout=dice.choice((1.0, 5.0, 30.0))))
 
     async def _read(self, name: str, member: Member) -> None:

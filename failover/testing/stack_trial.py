@@ -17,7 +17,7 @@ from failover.raft.timing import Timing
 from failover.settings import Settings
 from failover.testing.computer import Computer
 from failover.testing.faults import Faults
-from failover.testing.guest_list import GuestBook, GuestList
+from failover.testing.guest_list import GuestBook, GuestList, Habits
 from failover.testing.linearizability import check_linearizable
 from failover.testing.models import AppendOnlyList
 from failover.testing.process import Process, Program
@@ -74,13 +74,13 @@ class StackTrial:
         self._settle = settle
         self._guest_book: GuestBook | None = None
         if program is None:
-            self._guest_book = GuestBook(every_s=dice.choice((0.2, 0.5, 2.0)), at_once=dice.choice((1, 1, 4)))
+            self._guest_book = GuestBook(Habits.draw(dice))
         if self._guest_book is not None:
             program = Program(
                 machine=GuestList,
                 serve=self._guest_book.serve if dice.random() < 0.8 else None,
                 play=self._guest_book.play,
-                settings=Settings(timing=draw_timing(dice, self.faults.link)),
+                settings=Settings(timing=draw_timing(dice, self.faults.link), serve_back_off_s=0.5),
             )
         assert program is not None
         self.program = program
@@ -141,6 +141,8 @@ class StackTrial:
     def _make_healthy(self) -> list[Computer]:
         """A quorum is well from now on; the others stay as sick as can be, for good."""
         world = self.simulation
+        if self._guest_book is not None:
+            self._guest_book.is_calm = True
         world.network.cut.clear()
         world.network.slow.clear()
         world.network.link = Link()

@@ -7,7 +7,7 @@ import time
 from failover.settings import Settings
 from failover.testing.core_simulation import CoreSimulation
 from failover.testing.faults import Faults
-from failover.testing.guest_list import GuestBook, GuestList
+from failover.testing.guest_list import GuestBook, GuestList, Habits
 from failover.testing.process import Program
 from failover.testing.stack_schedule import StackSchedule
 from failover.testing.stack_simulation import StackSimulation
@@ -35,7 +35,7 @@ def simulators(bench: Bench) -> list[Row]:
 
 def _whole(faults: Faults) -> float:
     """Encryption and default timings; each member asks for something twice a second."""
-    book = GuestBook(every_s=0.5)
+    book = GuestBook(Habits(every_s=0.5))
     program = Program(machine=GuestList, serve=book.serve, play=book.play, settings=Settings())
     with StackSimulation(0, program, link=faults.link, clock_rates=faults.clock_rates) as world:
         book.world = world
