@@ -173,6 +173,8 @@ class Member:
     async def hand_over(self, to: MemberId | None = None) -> None:
         """Have the host hand over to `to`, or to whoever is furthest along; watch `HostChanged`.
 
+        It waits a second for its target to catch up and for a change of membership to end; then it is given up.
+
         Raises:
             NotHost: there is no host at present, or nobody could take over; nothing happened.
         """
@@ -183,7 +185,7 @@ class Member:
         if core.leader != self.id:
             self._running.driver.send(core.leader, AskHandOver(to))
         elif not core.hand_over(to, self._running.clock()):
-            raise NotHost("nobody else can take over now: no other voter is in reach, or a change is in progress")
+            raise NotHost("nobody else can take over now: no other voter that may host is in reach")
         self._running.driver.kick()
 
     async def remove(self, member: MemberId) -> None:

@@ -24,6 +24,7 @@ from failover.raft.applying import Applying
 from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
+from failover.raft.handing_over import VainAttempts
 from failover.raft.leadership import Leadership
 from failover.raft.lease import Promise
 from failover.raft.log import Log
@@ -100,6 +101,7 @@ class Core:
         """When the present or last leader was heard last; at first, when this member started."""
         self.is_leaving = False
         """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
+        self.vain_attempts = VainAttempts()
         self.leadership: Leadership | None = None
         self.following = Following(self)
         self.lateness = DecayingMax(HALF_LIFE_S)
@@ -251,9 +253,13 @@ class Core:
         )
 
     def hand_over(self, target: MemberId | None, now: float) -> bool:
-        """Begin to hand over to `target`, or to whoever is best; False if that cannot begin now."""
+        """Begin to hand over to `target`, or to whoever is best; False if nobody could take over.
+
+        Until the target is ready and no change of membership is in progress the tenure goes on; if that takes too
+        long, it goes on as if nothing had been asked.
+        """
         self._wake(now)
-        return self.leadership is not None and self.leadership.begin_hand_over(target, now)
+        return self.leadership is not None and self.leadership.succession.begin(target, now)
 
     def resign(self, now: float, stand_again_after_s: float = 0.0) -> None:
         """Stop leading at once, with nobody to take over (closing alone; a server function that failed)."""
@@ -301,8 +307,6 @@ class Core:
         self._wake(now)
         self._tenure.unwound()
         self.promise.unwinding_until = -math.inf
-        if self.leadership is not None:
-            self.leadership.host_has_stopped(now)
 
     def snapshot_stored(self, meta: SnapshotMeta | None, now: float) -> None:
         """The snapshot that was asked for is durable (None: it failed, and is asked for again later)."""
@@ -318,8 +322,8 @@ class Core:
     def snapshot_failed(self, member: MemberId, now: float) -> None:
         """The transfer of a snapshot to `member` ended without success."""
         self._wake(now)
-        if self.leadership is not None and (progress := self.leadership.replication.progress.get(member)):
-            progress.snapshot_failed(self.log.last_index)
+        if self.leadership is not None:
+            self.leadership.replication.snapshot_failed(member)
 
     def _hard_state(self) -> HardState:
         return HardState(self.term, self.voted_for, self.promise.ceiling_written_s)
@@ -329,9 +333,7 @@ class Core:
     def take_effects(self, now: float) -> Effects:
         """Return everything decided since the last call, and forget it."""
         if self.leadership is not None:
-            self.leadership.leave_joint()
-            self.leadership.tend_voters(now)
-            self.leadership.replication.flush(now)
+            self.leadership.conclude(now)
         become_host = self._begin_tenure_if_permitted(now)
         write = self.writing.next_write(self._hard_state, now)
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
@@ -386,8 +388,6 @@ class Core:
 
     def end_tenure_for_hand_over(self) -> None:
         """The target is close: stop hosting now, release when that is done."""
-        assert self.leadership is not None
-        self.leadership.has_hosted = True  # whether it had begun or not, this term has no tenure any more
         self._end_tenure(StopReason.HANDED_OVER)
 
     def _end_tenure(self, reason: StopReason) -> None:

@@ -7,15 +7,14 @@ held, and no earlier server function of this member still runs; it ends for good
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
 from failover.raft import autopilot
+from failover.raft.handing_over import HandingOver, Succession
 from failover.raft.lease import Lease
 from failover.raft.membership import Membership
-from failover.raft.messages import AppendResponse, Entry, HandOver, Heartbeat, HeartbeatResponse, Release
+from failover.raft.messages import AppendResponse, Entry, Heartbeat, HeartbeatResponse
 from failover.raft.progress import Progress
 from failover.raft.replication import Replication
 from failover.raft.timing import LEASE_FRACTION
@@ -27,22 +26,6 @@ HEARTBEAT_REPEATS = 4
 """How often an unanswered heartbeat is sent before the next round."""
 DELAY_HEADROOM = 2
 """A quorum may take so many times longer than the longest time seen lately, before the lease is lost."""
-ALIVE_S = 1.0
-"""A follower that answered within this time is worth repeating a heartbeat for, and can be handed over to."""
-
-
-@dataclass(slots=True)
-class HandingOver:
-    """A hand-over under way. Before `stopped` it can be given up, afterwards not."""
-
-    target: MemberId
-    give_up_at: float
-    stopped: bool = False
-    """The tenure is over (or there was none)."""
-    release_at: float = math.inf
-    """The old lease has ended by then, whatever the server function is still doing."""
-    released: bool = False
-    repeat_at: float = math.inf
 
 
 class Leadership:
@@ -55,7 +38,9 @@ class Leadership:
         self.first_index = LogIndex(core.log.last_index + 1)
         """The own no-op: before it is committed nothing of earlier terms is known to be (Raft, 5.4.2 and 8)."""
         self.has_hosted = False
-        self.handing_over: HandingOver | None = None
+        self.is_witness = core.is_witness
+        """Whether this leader has no application: it only brings another up to date, and hands over."""
+        self.succession = Succession(core, self, now)
         self._next_round = now
 
     @property
@@ -66,19 +51,24 @@ class Leadership:
         return membership
 
     @property
-    def is_witness(self) -> bool:
-        """Whether this leader has no application: it never hosts."""
-        return self._core.me in self.membership.witnesses
+    def handing_over(self) -> HandingOver | None:
+        """The hand-over under way."""
+        return self.succession.under_way
 
     @property
     def has_released(self) -> bool:
         """Whether the promises made to this leader in this term are void."""
-        return self.handing_over is not None and self.handing_over.released
+        return self.succession.has_released
 
     @property
     def is_settled(self) -> bool:
         """Whether the own no-op is committed."""
         return self._core.commit_index >= self.first_index
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a change of membership is in progress."""
+        return self._core.log.membership_index > self._core.commit_index or self.membership.is_joint
 
     def lost_at(self, now: float) -> float:
         """When this leader must step down unless more promises come in."""
@@ -100,11 +90,9 @@ class Leadership:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do (stepping down is the core's to watch)."""
-        due = self.replication.deadline
-        if (handing := self.handing_over) is not None:
-            due = min(due, handing.give_up_at, handing.release_at, handing.repeat_at)
-            if handing.released:
-                return due  # heartbeats have ended
+        due = min(self.replication.deadline, self.succession.deadline)
+        if self.has_released:
+            return due  # heartbeats have ended
         due = min(due, self._next_round)
         for progress in self.replication.progress.values():
             due = min(due, progress.heartbeat_due)
@@ -113,9 +101,7 @@ class Leadership:
     def tick(self, now: float) -> None:
         """Send what is due."""
         self.replication.tick(now)
-        self._leave_hanging_disk(now)
-        if self.handing_over is not None:
-            self._go_on_handing_over(self.handing_over, now)
+        self.succession.consider(now)
         if self.has_released:
             return  # no new promises: the others shall be free for the target, or for an election
         if now >= self._next_round:
@@ -130,6 +116,15 @@ class Leadership:
         unanswered = {m: p for m, p in self.replication.progress.items() if p.heartbeat_due <= now}
         if unanswered:
             self._send_heartbeats(unanswered, now)
+
+    def conclude(self, now: float) -> None:
+        """Once a round: decide what follows from all that came in, then send what there is to send."""
+        self.leave_joint()
+        self.tend_voters(now)
+        if self.handing_over is not None or self.is_witness:
+            self.succession.go_on(now)
+        if self._core.leadership is self:  # it may just have given up
+            self.replication.flush(now)
 
     def heartbeat_answered(self, sender: MemberId, message: HeartbeatResponse, now: float) -> None:
         """Count a promise towards the lease."""
@@ -147,10 +142,8 @@ class Leadership:
             self._core.quorum_delay.add(now - sent, now)
 
     def append_answered(self, sender: MemberId, message: AppendResponse, now: float) -> None:
-        """Take in how far a log has come; a hand-over may have waited for just that."""
+        """Take in how far a log has come."""
         self.replication.answered(sender, message, now)
-        if self.handing_over is not None and sender == self.handing_over.target:
-            self._go_on_handing_over(self.handing_over, now)
 
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast a heartbeat, its answer, a late pump and the margin."""
@@ -165,21 +158,9 @@ class Leadership:
         Answers after the end of the lease are not counted, so without this the measured delays would never
         exceed what the promises allow for.
         """
+        self.succession.lost(now)
         if not self.has_released:
             self._core.quorum_delay.add(LEASE_FRACTION * self.promise_s(now) / DELAY_HEADROOM, now)
-
-    def begin_hand_over(self, target: MemberId | None, now: float) -> bool:
-        """Start handing over to `target`, or to the voter that is furthest along; False if nobody can take it."""
-        if self.handing_over is not None:
-            return target in (None, self.handing_over.target)
-        candidates = [member for member in self.membership.voters if self._may_take_over(member, now)]
-        if target is None:
-            target = self._furthest(candidates)
-        if target is None or target not in candidates or not self.is_settled or self.membership.is_joint:
-            return False
-        self.handing_over = HandingOver(target, now + self._core.timing.hand_over_s)
-        self._go_on_handing_over(self.handing_over, now)
-        return True
 
     def change_voters(
         self,
@@ -195,8 +176,7 @@ class Leadership:
         joint changes too), and none under which the lease would not hold.
         """
         current = self.membership
-        in_progress = self._core.log.membership_index > self._core.commit_index or current.is_joint
-        if not self.is_settled or in_progress or self.handing_over is not None or self._core.me not in voters:
+        if not self.is_settled or self.is_changing or self.handing_over is not None or self._core.me not in voters:
             return None
         if not voters - current.witnesses - (new_witnesses - current.members):
             return None  # nobody would be left to host
@@ -229,40 +209,6 @@ class Leadership:
             self.replication.adopt(membership)
         return entry
 
-    def host_has_stopped(self, now: float) -> None:
-        """The server function has unwound: the release need not wait for the lease."""
-        if self.handing_over is not None and self.handing_over.stopped:
-            self._go_on_handing_over(self.handing_over, now)
-
-    def _go_on_handing_over(self, handing: HandingOver, now: float) -> None:
-        core = self._core
-        progress = self.replication.progress.get(handing.target)
-        if not handing.stopped:
-            if progress is None or now >= handing.give_up_at:
-                self.handing_over = None  # the tenure goes on as if nothing had been asked
-                return
-            if not progress.is_caught_up(core.log.last_index):
-                return
-            handing.stopped = True
-            handing.give_up_at = now + core.timing.hand_over_s
-            handing.release_at = self.lease.until(self.membership)
-            core.end_tenure_for_hand_over()
-        if not handing.released and now >= handing.give_up_at:
-            core.step_down(now)  # there is no tenure to go back to: let an election find a host
-            return
-        if not handing.released:
-            is_over = core.host_is_stopped or now >= handing.release_at
-            if is_over and self.replication.match_index(handing.target) == core.log.last_index:
-                handing.released = True
-                handing.release_at = math.inf
-                handing.give_up_at = now + 2 * core.timing.promise_s
-                handing.repeat_at = now
-            elif is_over:
-                handing.release_at = math.inf
-        if handing.released and now >= handing.repeat_at:
-            core.send_now(handing.target, HandOver(core.term, Release(core.me, core.term)))
-            handing.repeat_at = now + core.timing.repeat_min_s
-
     def _send_heartbeats(self, to: dict[MemberId, Progress], now: float) -> None:
         core = self._core
         round_ = self.lease.begin_round(now)
@@ -272,21 +218,9 @@ class Leadership:
             progress.commit_sent = max(progress.commit_sent, commit)
             core.send_now(member, Heartbeat(core.term, round_, asked, commit))
             patience = progress.heartbeat_round_trip.patience_s(core.timing.repeat_min_s)
-            alive = self._is_alive(member, now) and progress.heartbeat_repeats < HEARTBEAT_REPEATS
+            alive = progress.is_alive(now) and progress.heartbeat_repeats < HEARTBEAT_REPEATS
             progress.heartbeat_due = now + patience if alive else math.inf
             progress.heartbeat_repeats += 1
-
-    def _leave_hanging_disk(self, now: float) -> None:
-        """A disk that hangs keeps this member from being of use: let one lead whose disk is ahead."""
-        if self.handing_over is None and self._core.disk_hangs(now):
-            target = self._furthest(
-                [member for member in self.membership.voters if self._may_take_over(member, now)]
-            )
-            if target is not None and self.replication.match_index(target) > self._core.durable_index:
-                self.begin_hand_over(target, now)
-
-    def _furthest(self, members: Iterable[MemberId]) -> MemberId | None:
-        return max(members, key=lambda member: (self.replication.match_index(member), member), default=None)
 
     def tend_voters(self, now: float) -> None:
         """Change the voters where the autopilot finds that something is to be gained."""
@@ -295,23 +229,11 @@ class Leadership:
         if not membership.learners and not leaving:
             return
         last_index = self._core.log.last_index
-        ready = {m for m in membership.learners if self._is_alive(m, now) and progress[m].is_caught_up(last_index)}
+        ready = {
+            learner
+            for learner in membership.learners
+            if progress[learner].is_alive(now) and progress[learner].is_caught_up(last_index)
+        }
         voters = autopilot.voters_wanted(membership, me=self._core.me, ready=ready, leaving=leaving)
         if voters is not None:
             self.change_voters(voters, membership.members - voters, b"", now)
-
-    def _may_take_over(self, member: MemberId, now: float) -> bool:
-        return (
-            member != self._core.me
-            and member not in self.membership.witnesses
-            and self._is_alive(member, now)
-            and not self._is_leaving(member)
-        )
-
-    def _is_leaving(self, member: MemberId) -> bool:
-        progress = self.replication.progress.get(member)
-        return progress is not None and progress.is_leaving
-
-    def _is_alive(self, member: MemberId, now: float) -> bool:
-        progress = self.replication.progress.get(member)
-        return progress is not None and progress.heard_at > now - ALIVE_S

@@ -24,6 +24,8 @@ FIRST_GUESS_S = 0.010
 """The round trip assumed before one was measured."""
 CAUGHT_UP_ENTRIES = 64
 """A learner closer than this to the end of the log counts as caught up."""
+ALIVE_S = 1.0
+"""A follower that answered within this time is in reach."""
 
 
 class Sending(Enum):
@@ -182,6 +184,10 @@ class Progress:
     def is_caught_up(self, last_index: LogIndex) -> bool:
         """Whether promoting it would not hold up commits."""
         return self.sending is Sending.REPLICATE and self.match_index + CAUGHT_UP_ENTRIES > last_index
+
+    def is_alive(self, now: float) -> bool:
+        """Whether it is in reach."""
+        return self.heard_at > now - ALIVE_S
 
     def _enter(self, sending: Sending) -> None:
         self.sending = sending

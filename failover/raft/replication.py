@@ -82,6 +82,11 @@ class Replication:
         progress.needs_snapshot(snapshot.last_index, snapshot.last_term, now)
         self._core.send_snapshot(member)
 
+    def snapshot_failed(self, member: MemberId) -> None:
+        """The transfer of a snapshot to `member` ended without success."""
+        if (progress := self.progress.get(member)) is not None:
+            progress.snapshot_failed(self._core.log.last_index)
+
     def advance_commit(self, now: float) -> None:
         """Commit what a quorum holds, by counting in the own term only (Raft, figure 8)."""
         core = self._core

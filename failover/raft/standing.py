@@ -17,6 +17,7 @@ from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
 if TYPE_CHECKING:
     from failover.ids import MemberId
     from failover.raft.core import Core
+    from failover.raft.membership import Membership
 
 FORGET_LEADER_S = 1.0
 """A member that never stands forgets a silent leader after this long."""
@@ -41,13 +42,13 @@ class Standing:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do."""
-        return self.election.deadline if self.election is not None else self._due
+        return self.election.deadline if self.election is not None else self._due_with_host_stopped()
 
     def tick(self, now: float) -> None:
         """Go on asking, or stand if it is time."""
         if self.election is not None:
             self.election.tick(now)
-        elif now >= self._due:
+        elif now >= self._due_with_host_stopped():
             self._stand(now)
 
     def wait(self, now: float) -> None:
@@ -156,6 +157,16 @@ class Standing:
         )
         self.election.tick(now)
 
+    def _due_with_host_stopped(self) -> float:
+        """While a server function of this member still unwinds it could not host: others stand first."""
+        membership = self._core.log.membership
+        if self._core.host_is_stopped or membership is None:
+            return self._due
+        return self._due + self._last_place_s(membership)
+
+    def _last_place_s(self, membership: Membership) -> float:
+        return 2 * len(membership.all_voters) * self._core.timing.stagger_s
+
     def _stagger_s(self, now: float) -> float:
         """Members of different rank stand at different times, so that one of them wins at once."""
         core = self._core
@@ -163,7 +174,7 @@ class Standing:
         if membership is None or core.me not in membership.all_voters:
             return 0.0
         if now < self._last_until or core.is_leaving:
-            return 2 * len(membership.all_voters) * core.timing.stagger_s
+            return self._last_place_s(membership)
         # A witness comes after all who may host: it is of use only where its log is longer than theirs.
         mine = (core.is_witness, core.me)
         others = membership.all_voters - {core.leader}

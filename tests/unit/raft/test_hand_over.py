@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import FAR, THREE, A, B, Bench, C, D, E, append, beat, log_of, pre_vote, vote
+from harness import FAR, THREE, A, B, Bench, C, D, E, append, beat, log_of, meta, pre_vote, vote
 
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
@@ -11,6 +11,7 @@ from failover.raft.effects import StopReason
 from failover.raft.membership import Membership
 from failover.raft.messages import (
     AppendResponse,
+    Entry,
     HandOver,
     Heartbeat,
     HeartbeatResponse,
@@ -20,6 +21,7 @@ from failover.raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from failover.raft.timing import Timing
 
 RELEASE = Release(A, Term(2))
 
@@ -363,13 +365,117 @@ def test_a_bounded_tail_may_be_uncommitted():
     assert leader.propose() is not None
 
 
-def test_a_hand_over_needs_the_own_no_op_first():
+def test_a_hand_over_waits_for_the_own_no_op():
     leader = Bench(A).win().answer_heartbeats(B, C)
-    assert not hand_over(leader, B)
+    assert hand_over(leader, B) and not leader.take(HandOver)
+    assert leader.answer_appends(B, C).take(HandOver, B)
+    assert not leader.hosted, "no tenure begins only to be stopped"
 
 
-def test_no_hand_over_in_a_joint_membership():
+def joint_host() -> tuple[Bench, Entry]:
+    """A host in the middle of promoting D."""
     leader = host(log=log_of(1, membership=Membership(THREE.voters, learners=frozenset((D,)))))
     leader.get(D, HeartbeatResponse(Term(2), 1, 0.075, LogIndex(1)))
-    assert leader.core.change_membership((A, B, C, D), (), b"", leader.now) is not None
-    assert not hand_over(leader, B)
+    made = leader.core.change_membership((A, B, C, D), (), b"", leader.now)
+    assert made is not None
+    return leader.round(), made
+
+
+def test_a_hand_over_waits_for_the_end_of_a_change_of_membership():
+    leader, _ = joint_host()
+    assert hand_over(leader, B) and leader.propose() is not None
+    leader.answer_appends(B, C, D)
+    assert not leader.stops and not leader.core.log.membership.is_joint, "it was left, and that is to be committed"
+    leader.answer_appends(B, C, D)
+    assert leader.stops == [StopReason.HANDED_OVER] and leader.take(HandOver, B)
+
+
+def test_it_does_not_wait_for_a_change_of_membership_for_ever():
+    leader, _ = joint_host()
+    assert hand_over(leader, B)
+    leader.keep_lease(1.1, B, C, D)
+    assert leader.core.leadership.handing_over is None
+    assert not leader.stops and leader.propose() is not None
+
+
+def test_a_just_promoted_learner_gets_the_entry_of_its_promotion_before_it_is_asked_to_stand():
+    """Symptom: transfer to a just promoted learner panics or fails (openraft#1805)."""
+    leader, made = joint_host()
+    assert hand_over(leader, D)
+    leader.answer_appends(B, C).answer_appends(B, C)
+    assert not leader.core.leadership.is_changing and not leader.stops, "D has said nothing yet"
+    leader.get(D, AppendResponse(Term(2), True, made.index))
+    assert leader.stops == [StopReason.HANDED_OVER] and not leader.take(HandOver), "it lacks the last entry"
+    leader.answer_appends(D)
+    assert leader.take(HandOver, D)
+
+
+@pytest.mark.parametrize("learners", [(), (B,)], ids=["removed", "demoted"])
+def test_a_target_that_stops_being_a_voter_is_given_up(learners):
+    """Scenario: hand-over to a removed or demoted member (etcd's raft tests)."""
+    leader = host()
+    assert leader.core.change_membership((A, C), learners, b"", leader.now) is not None
+    assert not hand_over(leader.round(), B)
+    assert hand_over(leader, C)
+
+
+def test_a_hand_over_after_a_snapshot():
+    """Scenario: the target needed a snapshot (etcd's raft tests)."""
+    leader = Bench(A, log=log_of(*[1] * 50), timing=Timing(snapshot_entries=10, kept_entries=0)).lead((C,))
+    index = leader.core.applied_index
+    leader.core.snapshot_stored(meta(index, 2), leader.now)
+    leader.round().get(B, AppendResponse(Term(2), False, LogIndex(50)), HeartbeatResponse(Term(2), 1, 0.1, 0))
+    assert leader.snapshots_sent == [B]
+    assert hand_over(leader, B) and not leader.stops
+    leader.get(B, AppendResponse(Term(2), True, index))
+    assert leader.stops and leader.take(HandOver, B)
+
+
+def test_another_one_takes_over_when_the_target_goes_silent_after_the_stop():
+    """Between stop and release the target has not answered for the last entries."""
+    leader = host()
+    leader.propose()
+    assert hand_over(leader, B) and leader.stops
+    leader.answer_appends(C)
+    assert not leader.take(HandOver), "B is the one that was asked for"
+    leader.keep_lease(0.1, C)
+    assert not leader.take(HandOver, B) and leader.core.leadership.handing_over.target == C
+
+
+def test_with_nobody_ready_after_the_stop_the_leader_steps_down():
+    """There is no tenure to go back to."""
+    leader = host()
+    leader.propose()
+    assert hand_over(leader, B) and leader.stops
+    leader.keep_lease(1.1, B, C)
+    assert leader.core.role is not Role.LEADER
+
+
+def test_who_was_asked_in_vain_is_asked_last_the_next_time():
+    leader = host()
+    assert hand_over(leader, C)
+    leader.at(leader.now + 0.16)
+    assert leader.core.leadership is None, "C did not take over"
+    leader.win().answer_heartbeats(B, C).answer_appends(B, C)
+    assert hand_over(leader, None)
+    assert leader.core.leadership.handing_over.target == B
+    assert leader.take(HandOver, C) == []
+
+
+def test_back_again_at_once():
+    """Scenario: the new host hands over to the old one."""
+    leader = host()
+    assert hand_over(leader, B)
+    leader.get(B, vote(3, (9, 9), RELEASE), append(3, (2, 2), 3), beat(3))
+    leader.sent.clear()
+    leader.get(B, HandOver(Term(3), Release(B, Term(3))))
+    assert leader.core.role is Role.CANDIDATE and leader.core.term == 4
+
+
+def test_a_target_without_a_word_of_it_is_no_candidate():
+    """The word is lost, and so are its repetitions: others elect, when the promises have ended."""
+    leader = host()
+    assert hand_over(leader, B)
+    leader.at(leader.now + 0.3)
+    assert leader.core.role is not Role.LEADER
+    assert leader.get(C, pre_vote(9)).last(PreVoteResponse).granted

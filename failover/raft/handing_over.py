@@ -1,0 +1,213 @@
+"""Giving leadership to another voter, on purpose (dissertation, 3.10; design.md, section 4).
+
+    waiting    play goes on until no change of membership is in progress and the target is close behind
+    stopped    the tenure is over; the server function unwinds, and the target gets the last entries
+    released   the promises made in this term are void, and the target was asked to stand
+
+While it waits, a hand-over can be given up as if nothing had been asked. From the stop on this leader never hosts
+again in its term: somebody else must, so whoever has the whole log first may take the target's place. All of it
+dies with the term, but for the names of those who were asked in vain: the next time others are asked first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from failover.ids import MemberId
+from failover.raft.messages import HandOver, Release
+
+if TYPE_CHECKING:
+    from failover.raft.core import Core
+    from failover.raft.leadership import Leadership
+
+VAIN_S = 5.0
+"""Who was asked in vain is asked after all others for so long."""
+
+
+class VainAttempts:
+    """Who did not take over lately. Outlives a leadership: its own end is often how it learns."""
+
+    def __init__(self) -> None:
+        self._until: dict[MemberId, float] = {}
+
+    def add(self, member: MemberId, now: float) -> None:
+        """`member` was asked in vain."""
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        self._until[member] = now + VAIN_S
+
+    def has(self, member: MemberId, now: float) -> bool:
+        """Whether `member` was asked in vain lately."""
+        return self._until.get(member, -math.inf) > now
+
+
+@dataclass(slots=True)
+class HandingOver:
+    """A hand-over under way. Before `stopped` it can be given up, afterwards not."""
+
+    target: MemberId
+    give_up_at: float
+    to_anybody: bool = False
+    """Nobody in particular was asked for."""
+    stopped: bool = False
+    """The tenure is over (or there was none)."""
+    release_at: float = math.inf
+    """The old lease has ended by then, whatever the server function is still doing."""
+    other_target_at: float = math.inf
+    """From then on whoever has the whole log may take over."""
+    released: bool = False
+    repeat_at: float = math.inf
+
+    @property
+    def deadline(self) -> float:
+        """When to look at it again."""
+        return min(self.give_up_at, self.release_at, self.other_target_at, self.repeat_at)
+
+
+class Succession:
+    """To whom this leader gives way, why, and how far that has come."""
+
+    def __init__(self, core: Core, leadership: Leadership, now: float) -> None:
+        self._core = core
+        self._leadership = leadership
+        self._led_since = now
+        self.under_way: HandingOver | None = None
+
+    @property
+    def has_released(self) -> bool:
+        """Whether the promises made to this leader in this term are void."""
+        return self.under_way is not None and self.under_way.released
+
+    @property
+    def deadline(self) -> float:
+        """When `go_on` has something to do."""
+        return self.under_way.deadline if self.under_way is not None else math.inf
+
+    def consider(self, now: float) -> None:
+        """Begin where this leader is of no use and another would be."""
+        if self.under_way is None and self._should_make_way(now):
+            self.begin(None, now)
+
+    def go_on(self, now: float) -> None:
+        """Take the next step of the hand-over under way, if its time has come."""
+        if self._leadership.is_witness:
+            self.consider(now)
+        handing = self.under_way
+        if handing is None:
+            return
+        if not handing.stopped:
+            self._wait_for_target(handing, now)
+        if handing.stopped and not handing.released:
+            self._wait_for_release(handing, now)
+        if handing.released and now >= handing.repeat_at:
+            core = self._core
+            core.send_now(handing.target, HandOver(core.term, Release(core.me, core.term)))
+            handing.repeat_at = now + core.timing.repeat_min_s
+
+    def begin(self, target: MemberId | None, now: float) -> bool:
+        """Start handing over to `target`, or to whoever is best; False if nobody can take it.
+
+        It waits for the own no-op and for the end of a change of membership, but no longer than `hand_over_s`.
+        """
+        if self.under_way is not None:
+            return target in (None, self.under_way.target)
+        candidates = self.candidates(now)
+        chosen = self.best(candidates, now) if target is None else target
+        if chosen is None or chosen not in candidates:
+            return False
+        give_up_at = now + self._core.timing.hand_over_s
+        self.under_way = HandingOver(chosen, give_up_at, to_anybody=target is None)
+        return True
+
+    def lost(self, now: float) -> None:
+        """The leadership ends; if it was released, its target did not take over in time."""
+        if self.under_way is not None and self.under_way.released:
+            self._core.vain_attempts.add(self.under_way.target, now)
+
+    # --- who ---
+
+    def candidates(self, now: float) -> list[MemberId]:
+        """The voters that run the application, are in reach, and mean to stay."""
+        voters = self._leadership.membership.voters_that_may_host
+        return [voter for voter in sorted(voters) if self._may_take_over(voter, now)]
+
+    def best(self, members: Collection[MemberId], now: float) -> MemberId | None:
+        """Whoever has not failed lately and is furthest along."""
+        match_index, in_vain = self._leadership.replication.match_index, self._core.vain_attempts
+        return max(members, key=lambda m: (not in_vain.has(m, now), match_index(m), m), default=None)
+
+    def _may_take_over(self, member: MemberId, now: float) -> bool:
+        progress = self._leadership.replication.progress.get(member)
+        return progress is not None and progress.is_alive(now) and not progress.is_leaving
+
+    # --- why ---
+
+    def _should_make_way(self, now: float) -> bool:
+        leadership = self._leadership
+        if leadership.is_witness:
+            return leadership.is_settled
+        return self._cannot_host(now) or self._disk_holds_up(now)
+
+    def _cannot_host(self, now: float) -> bool:
+        """An earlier server function of this member does not come to its end: there would never be a host."""
+        core = self._core
+        patience_s = core.timing.hand_over_s
+        return not core.host_is_stopped and core.tenure is None and now > self._led_since + patience_s
+
+    def _disk_holds_up(self, now: float) -> bool:
+        """A disk that hangs keeps this member from being of use: let one lead whose disk is ahead."""
+        if not self._core.disk_hangs(now):
+            return False
+        target = self.best(self.candidates(now), now)
+        return target is not None and self._leadership.replication.match_index(target) > self._core.durable_index
+
+    # --- how ---
+
+    def _wait_for_target(self, handing: HandingOver, now: float) -> None:
+        core, leadership = self._core, self._leadership
+        if handing.to_anybody:
+            handing.target = self.best(self.candidates(now), now) or handing.target
+        is_voter = handing.target in leadership.membership.voters_that_may_host
+        if not is_voter or now >= handing.give_up_at:
+            self._give_up(handing, now)
+            return
+        progress = leadership.replication.progress[handing.target]
+        if leadership.is_changing or not leadership.is_settled or not progress.is_caught_up(core.log.last_index):
+            return
+        handing.stopped = True
+        handing.give_up_at = now + core.timing.hand_over_s
+        handing.other_target_at = now + leadership.promise_s(now)
+        handing.release_at = now if core.tenure is None else leadership.lease.until(leadership.membership)
+        leadership.has_hosted = True  # whether it had begun or not, this term has no tenure any more
+        core.end_tenure_for_hand_over()
+
+    def _wait_for_release(self, handing: HandingOver, now: float) -> None:
+        core = self._core
+        if now >= handing.give_up_at:
+            self._give_up(handing, now)
+            if not self._leadership.is_witness:  # which tries again, with another
+                core.step_down(now)  # there is no tenure to go back to: let an election find a host
+            return
+        if now >= handing.other_target_at:
+            handing.other_target_at = math.inf
+            handing.to_anybody = True
+        if not core.host_is_stopped and now < handing.release_at:
+            return
+        handing.release_at = math.inf
+        if not self._has_all(handing.target) and handing.to_anybody:
+            ready = [member for member in self.candidates(now) if self._has_all(member)]
+            handing.target = self.best(ready, now) or handing.target
+        if self._has_all(handing.target):
+            handing.released = True
+            handing.other_target_at = math.inf
+            handing.give_up_at = now + 2 * core.timing.promise_s
+            handing.repeat_at = now
+
+    def _has_all(self, member: MemberId) -> bool:
+        return self._leadership.replication.match_index(member) == self._core.log.last_index
+
+    def _give_up(self, handing: HandingOver, now: float) -> None:
+        self._core.vain_attempts.add(handing.target, now)
+        self.under_way = None
