@@ -442,6 +442,15 @@ def test_another_one_takes_over_when_the_target_goes_silent_after_the_stop():
     assert not leader.take(HandOver, B) and leader.core.leadership.handing_over.target == C
 
 
+def test_a_lease_that_outlasts_the_patience_with_the_target_leaves_no_deadline_behind():
+    """A deadline in the past would be met again and again."""
+    leader = Bench(A).win().answer_heartbeats(B, C, granted=0.4).answer_appends(B, C)
+    leader.host_is_slow = True
+    hand_over(leader, B)
+    leader.oversleep(leader.now + 0.1).tick()
+    assert leader.stops == [StopReason.HANDED_OVER] and leader.effects.deadline > leader.now
+
+
 def test_with_nobody_ready_after_the_stop_the_leader_steps_down():
     """There is no tenure to go back to."""
     leader = host()
