@@ -72,6 +72,19 @@ class OneHost:
         self._running.pop(member, None)
 
 
+class WitnessesNeverHost:
+    """A witness has no application: no tenure ever begins on it, whatever it leads."""
+
+    def __init__(self) -> None:
+        self.witnesses: set[MemberId] = set()
+        """Whoever was made one; it stays one."""
+
+    def begins(self, member: MemberId, term: Term) -> None:
+        """A tenure begins."""
+        if member in self.witnesses:
+            raise Violation(f"the witness {member!r} hosts term {term}")
+
+
 class OneLeaderPerTerm:
     """Election safety (Raft, figure 3)."""
 

@@ -31,6 +31,7 @@ from failover.testing.checkers import (
     OneVotePerTerm,
     OnlyForwards,
     Violation,
+    WitnessesNeverHost,
 )
 from failover.testing.core_rules import CoreRules
 from failover.testing.simulated_member import Disk, SimulatedMember
@@ -74,6 +75,7 @@ class CoreSimulation:
         timing: Timing | None = None,
         faults: Faults | None = None,
         learners: int = 0,
+        witnesses: int = 0,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         self.random = random.Random(seed)
@@ -97,14 +99,21 @@ class CoreSimulation:
         self.one_host, self.one_leader, self.one_history = OneHost(), OneLeaderPerTerm(), OneHistory()
         self.one_vote, self.only_forwards, self.held = OneVotePerTerm(), OnlyForwards(), HeldByQuorum()
         self._swallow: dict[tuple[MemberId, MemberId, Term], bool] = {}
+        self.witnesses_never_host = WitnessesNeverHost()
         self._led: set[tuple[MemberId, Term]] = set()
         ids = [MemberId(b"%c" % (97 + i)) for i in range(members + learners)]
         founding = Entry(
             LogIndex(1),
             Term(1),
             b"found",
-            Membership(voters=frozenset(ids[:members]), learners=frozenset(ids[members:])),
+            Membership(
+                voters=frozenset(ids[:members]),
+                learners=frozenset(ids[members:]),
+                witnesses=frozenset(ids[members - witnesses : members]),
+            ),
         )
+        assert founding.membership is not None
+        self.witnesses_never_host.witnesses.update(founding.membership.witnesses)
         self.one_history.membership = founding.membership
         self.members: dict[MemberId, SimulatedMember] = {}
         assert founding.membership is not None
@@ -118,9 +127,11 @@ class CoreSimulation:
     def _first_state(self, term: Term) -> HardState:
         return HardState(term, None, self.timing.promise_ceiling_first_s)
 
-    def add_member(self) -> MemberId:
+    def add_member(self, *, is_witness: bool = False) -> MemberId:
         """Make another process, with an empty disk and an id that nobody had."""
         me = MemberId(b"%c" % (97 + len(self.members)))
+        if is_witness:
+            self.witnesses_never_host.witnesses.add(me)
         self.members[me] = SimulatedMember(self, me, Disk(self._first_state(Term(0))))
         self.members[me].start()
         return me
@@ -272,6 +283,7 @@ class CoreSimulation:
             raise Violation(f"{member.me!r} still hosts at the end of its lease")
         lease_ends = member.true_time(until) if until < math.inf else math.inf
         if effects.become_host is not None:
+            self.witnesses_never_host.begins(member.me, effects.become_host)
             self.one_host.begins(member.me, effects.become_host, self.now, lease_ends)
         else:
             self.one_host.lease_moved(member.me, self.now, lease_ends)
@@ -279,6 +291,8 @@ class CoreSimulation:
     def _observe_leader(self, member: SimulatedMember) -> None:
         core = member.core
         self.one_leader.leads(member.me, core.term)
+        if core.is_witness and (member.me, core.term) not in self._led:
+            self.happened["witness led"] += 1
         self.one_vote.leads(member.me, core.term)
         if (member.me, core.term) not in self._led:
             self._led.add((member.me, core.term))

@@ -42,6 +42,9 @@ NO_DELAY = Timing(
 )  # fmt: skip
 """Promises are long and elections take no time: whoever helps too early makes two hosts at once."""
 
+WITNESSED = 0.3
+"""In so many plans some voters are witnesses, and so are some of those who join."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -60,10 +63,20 @@ class Plan:
     """The kinds of bad luck, and how often each strikes, relative to the others."""
     read_s: float = 0.05
     """Between two reads, on average, of everybody who takes itself for the leader."""
+    witnesses: int = 0
+    """So many of the voters have no application."""
 
     @classmethod
     def draw(cls, seed: int, kind: str | None = None) -> Plan:
         """The plan of this seed, of any kind or of this one."""
+        plan = cls._draw(seed, kind)
+        has_room = plan.kind in ("ordinary", "race")  # the others tell stories that need all their players
+        if has_room and random.Random(f"witness {seed}").random() < WITNESSED:
+            return replace(plan, witnesses=(plan.voters - 1) // 2 or plan.voters - 1)
+        return plan
+
+    @classmethod
+    def _draw(cls, seed: int, kind: str | None) -> Plan:
         dice = random.Random(f"plan {seed}")
         drawn = dice.random()
         for name, share in KINDS:

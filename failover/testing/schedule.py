@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from failover.ids import MemberId
 from failover.testing.core_simulation import CoreSimulation
-from failover.testing.plan import Plan
+from failover.testing.plan import WITNESSED, Plan
 from failover.testing.simulated_member import SimulatedMember
 
 MEMBERS_MAX = 9
@@ -23,6 +23,7 @@ class Schedule:
         self._simulation = simulation
         self._plan = plan
         self._dice = random.Random(f"schedule {seed}")
+        self._witness_dice = random.Random(f"witnesses {seed}")
         self._ends = ends
         self._proposed = 0
         self._weights = tuple(plan.strokes.values())
@@ -219,7 +220,8 @@ class Schedule:
             case "join" | "swap" as kind:
                 if len(self._simulation.members) >= MEMBERS_MAX:
                     return
-                newcomer = self._simulation.add_member()
+                is_witness = bool(self._plan.witnesses) and self._witness_dice.random() < WITNESSED
+                newcomer = self._simulation.add_member(is_witness=is_witness)
                 learners.add(newcomer)
                 if kind == "swap" and others:
                     voters.discard(self._dice.choice(others))
@@ -237,7 +239,8 @@ class Schedule:
                 learners.discard(self._dice.choice(sorted(learners)))
         if len(voters) < min(2, len(membership.voters)):
             return
-        if leader.core.change_membership(voters, learners, b"change", leader.clock()) is not None:
+        witnesses = self._simulation.witnesses_never_host.witnesses
+        if leader.core.change_membership(voters, learners, b"change", leader.clock(), witnesses) is not None:
             self._count("membership changed")
         leader.carry_out()
 
@@ -256,6 +259,8 @@ def healthy_quorum(simulation: CoreSimulation, seed: int) -> set[MemberId]:
     for _ in range(50):
         chosen = set(dice.sample(everybody, dice.randint(1, len(everybody))))
         best = newest_first([simulation.members[m] for m in sorted(chosen)])[0].core.log.membership
-        if best is not None and committed.has_quorum(chosen) and best.has_quorum(chosen):
+        if best is None or not chosen & best.voters_that_may_host & committed.voters_that_may_host:
+            continue  # nobody of them could host
+        if committed.has_quorum(chosen) and best.has_quorum(chosen):
             return chosen
     return set(everybody)

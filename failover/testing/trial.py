@@ -62,6 +62,7 @@ class Trial:
             timing=self.plan.timing,
             faults=self.plan.faults,
             learners=self.plan.learners,
+            witnesses=self.plan.witnesses,
             trace=trace,
         )
         self._healthy: set[MemberId] = set()
@@ -141,7 +142,9 @@ class Trial:
         A learner in reach for its last moments may have been promoted, or a sick member may have been counted on.
         """
         best = newest_first([self.simulation.members[me] for me in sorted(self._healthy)])[0].core.log.membership
-        return best is not None and best.has_quorum(self._healthy)
+        if best is None or not best.voters_that_may_host & self._healthy:
+            return False
+        return best.has_quorum(self._healthy)
 
     def _has_host(self) -> bool:
         host = self.simulation.host()
