@@ -19,7 +19,7 @@ from failover.net.codec import Codec
 from failover.net.endpoint import Transport
 from failover.net.peers import Peers
 from failover.raft.core import Core
-from failover.raft.effects import Effects, SnapshotMeta, StopReason
+from failover.raft.effects import Effects, ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry, InstallSnapshot, Message
 from failover.writer import Writer
 
@@ -62,6 +62,9 @@ class Upstairs(Protocol):
 
     def send_snapshot(self, member: MemberId) -> None:
         """Send the stored snapshot with `Peers.send_snapshot`."""
+
+    def reads_answered(self, answers: tuple[ReadAnswer, ...]) -> None:
+        """What became of questions asked with `Core.read`."""
 
     def round_done(self, now: float) -> float:
         """Look at what the round changed; returns when to look again."""
@@ -222,6 +225,8 @@ class Driver:
             self.upstairs.take_snapshot()
         if effects.become_host is not None:
             self.upstairs.become_host(effects.become_host)
+        if effects.reads:
+            self.upstairs.reads_answered(effects.reads)
 
     def _send(self, messages: tuple[tuple[MemberId, Message], ...], now: float) -> None:
         last, encoded = None, b""

@@ -15,7 +15,7 @@ from failover.errors import ApplyFailed, Closed
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
-from failover.raft.effects import SnapshotMeta, StopReason
+from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry
 from failover.records import ACTIONS, Admit, Depart, MemberInfo, SystemAction
 from failover.replica import Replica
@@ -98,6 +98,8 @@ class Life:
         """The host's digests at indices that are not applied here yet."""
         self._reads: dict[int, _Read] = {}
         self._read_number = 0
+        self._index_asked: dict[int, Callable[[LogIndex], None]] = {}
+        """What to do with the core's answers; bounded, since the core bounds what waits and answers all of it."""
         self._known_host: tuple[MemberId | None, Term] = (None, Term(0))
         self._membership_seen: object = None
 
@@ -143,13 +145,11 @@ class Life:
             case Answer():
                 self.requests.answered(message)
             case AskReadIndex():
-                index = self.driver.core.read_index(self._clock())
-                if index is not None:
-                    self.driver.send(sender, AnswerReadIndex(message.number, index))
+                number = message.number
+                self._find_index(lambda index: self.driver.send(sender, AnswerReadIndex(number, index)))
             case AnswerReadIndex():
                 if (read := self._reads.get(message.number)) is not None:
-                    read.index = LogIndex(message.index)
-                    read.answered.set()
+                    read.answer(LogIndex(message.index))
             case AskHandOver():
                 self.driver.core.hand_over(message.target, self._clock())
             case DigestReport():
@@ -233,9 +233,26 @@ class Life:
     def _ask_for_index(self, number: int, read: _Read) -> None:
         core = self.driver.core
         if core.leader == self.me:
-            read.index = core.read_index(self._clock())
+            self._find_index(read.answer)
         elif core.leader is not None:
             self.driver.send(core.leader, AskReadIndex(number))
+
+    def _find_index(self, then: Callable[[LogIndex], None]) -> None:
+        """Ask the core from where on one may read. If it cannot say, nothing happens: whoever waits asks again."""
+        core, now = self.driver.core, self._clock()
+        if self._settings.reads == "lease":
+            if (index := core.read_index(now)) is not None:
+                then(index)
+        elif (number := core.read(now)) is not None:
+            self._index_asked[number] = then
+            self.driver.kick()
+
+    def reads_answered(self, answers: tuple[ReadAnswer, ...]) -> None:
+        """A quorum has spoken, or this member leads no more."""
+        for answer in answers:
+            then = self._index_asked.pop(answer.number)
+            if answer.index is not None:
+                then(answer.index)
 
     # --- the end ---
 
@@ -319,6 +336,11 @@ class Life:
 class _Read:
     answered: trio.Event = field(default_factory=trio.Event)
     index: LogIndex | None = None
+
+    def answer(self, index: LogIndex) -> None:
+        """This was committed when the question came."""
+        self.index = index
+        self.answered.set()
 
 
 def _keep(table: dict[LogIndex, _T], index: LogIndex, value: _T) -> None:

@@ -10,6 +10,14 @@ from typing import Any
 from failover.errors import BadSettings
 from failover.raft.timing import LEASE_FRACTION, Timing
 
+READS = ("lease", "quorum")
+_KINDS: dict[object, tuple[tuple[type, ...], str]] = {
+    "float": ((int, float), "a number"),
+    "int": ((int,), "a whole number"),
+    "str": ((str,), "a text"),
+}
+"""What TOML may give for a field of this type."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -27,6 +35,9 @@ class Settings:
     """A member whose server function failed stands last for this long; doubled each time, to at most 300 s."""
     digest_every: int = 256
     """Members compare the digests of their states every so many entries."""
+    reads: str = "lease"
+    """How `read_barrier` makes sure that it is not told the past: by the host's "lease", at once, which trusts
+    that clocks run within a tenth of true time; or by a round of the "quorum", which trusts no clock."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -43,6 +54,8 @@ class Settings:
                 raise BadSettings(f"{name} = {value} must be above 0 and at most 86400 seconds")
         if self.digest_every < 1:
             raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
+        if self.reads not in READS:
+            raise BadSettings(f"reads = {self.reads!r} must be one of {', '.join(READS)}")
 
     @classmethod
     def internet(cls) -> Settings:
@@ -86,12 +99,12 @@ class Settings:
 
 
 def _checked(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The values, each known to `cls` and a number of the type of its default."""
+    """The values, each known to `cls` and of the type of its field."""
     known = {f.name: f for f in dataclasses.fields(cls) if f.name != "timing"}
     for name, value in values.items():
         if name not in known:
             raise BadSettings(f"unknown option {name}; known are {', '.join(sorted(known))}")
-        wanted = (int, float) if known[name].type == "float" else (int,)
+        wanted, kind = _KINDS[known[name].type]
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise BadSettings(f"{name} = {value!r} must be a number")
+            raise BadSettings(f"{name} = {value!r} must be {kind}")
     return values

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from failover.clock import Clock
 from failover.events import Event, HostChanged, QuorumLost, QuorumRegained
 from failover.ids import Epoch, Generation, MemberId, Term
-from failover.raft.core import Core, Role
+from failover.raft.core import Core
 from failover.raft.effects import StopReason
+from failover.raft.role import Role
 
 TIMELINE_MAX = 8
 HANDED_OVER_MS = 40.0

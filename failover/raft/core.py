@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import assert_never
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.applying import Applying
-from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason
+from failover.raft.effects import Effects, HardState, Outbox, ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
 from failover.raft.handing_over import VainAttempts
@@ -44,6 +43,7 @@ from failover.raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from failover.raft.role import Role
 from failover.raft.standing import Standing
 from failover.raft.tenure import Tenure
 from failover.raft.timing import Timing
@@ -51,15 +51,6 @@ from failover.raft.writing import Writing
 
 HALF_LIFE_S = 5.0
 """How fast measured delays are forgotten."""
-
-
-class Role(Enum):
-    """Raft's roles. A learner is a FOLLOWER that never stands."""
-
-    FOLLOWER = "follower"
-    PRE_CANDIDATE = "pre-candidate"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
 
 
 class Core:
@@ -115,10 +106,8 @@ class Core:
         self._now = now
         self._deadline = math.inf
 
-        self._messages_now: list[tuple[MemberId, Message]] = []
-        self._messages_after: list[tuple[MemberId, Message]] = []
-        self._install: SnapshotMeta | None = None
-        self._send_snapshot: list[MemberId] = []
+        self._out = Outbox()
+        self.reads_asked = 0
         self.standing.wait(now)
 
     # --- what others may look at ---
@@ -278,10 +267,16 @@ class Core:
         Never before the own no-op is committed: until then the true commit index is not known (Raft, 8).
         """
         self._wake(now)
-        leadership = self.leadership
-        if leadership is None or not leadership.is_settled or leadership.has_released:
-            return None
-        return self.commit_index if leadership.lease.until(leadership.membership) > now else None
+        return self.leadership.reads.index_by_lease(now) if self.leadership is not None else None
+
+    def read(self, now: float) -> int | None:
+        """Ask for an index to read at by a round of the quorum, whatever the clocks do.
+
+        Returns:
+            The number under which `Effects.reads` will have the answer, also a refusal; None: refused at once.
+        """
+        self._wake(now)
+        return self.leadership.reads.ask() if self.leadership is not None else None
 
     def stored(self, number: int, now: float) -> bool:
         """Write `number` is durable, and so is every earlier one; returns whether a round should follow."""
@@ -338,22 +333,21 @@ class Core:
         write = self.writing.next_write(self._hard_state, now)
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
+        out = self._out
         effects = Effects(
             stop_host=self._tenure.take_stop(),
-            messages_now=tuple(self._messages_now),
+            messages_now=tuple(out.messages_now),
             write=write,
-            messages_after_store=tuple(self._messages_after),
+            messages_after_store=tuple(out.messages_after_store),
             apply=apply,
-            install_snapshot=self._install,
-            send_snapshot=tuple(self._send_snapshot),
+            install_snapshot=out.install_snapshot,
+            send_snapshot=tuple(out.send_snapshot),
             take_snapshot=not self.is_witness and self.applying.snapshot_is_due(self.durable_index),
             become_host=become_host,
+            reads=tuple(out.reads),
             deadline=self._deadline,
         )
-        self._install = None
-        self._messages_now.clear()
-        self._messages_after.clear()
-        self._send_snapshot.clear()
+        self._out = Outbox()
         return effects
 
     def _next_deadline(self) -> float:
@@ -402,6 +396,7 @@ class Core:
         assert term >= self.term
         self._end_tenure(StopReason.HIGHER_TERM)
         if self.leadership is not None:
+            self.leadership.reads.refuse_all()
             self.leader_heard_at = now  # it was this member itself
         self.standing.election = self.leadership = None
         if term > self.term:
@@ -422,6 +417,7 @@ class Core:
     def step_down(self, now: float, reason: StopReason = StopReason.LEASE_LOST) -> None:
         """Stop leading and let the others elect."""
         assert self.leadership is not None
+        self.leadership.reads.refuse_all()
         self.leader_heard_at = now
         self._end_tenure(reason)
         self.standing.election = self.leadership = None
@@ -463,19 +459,23 @@ class Core:
 
     def send_now(self, to: MemberId, message: Message) -> None:
         """Send in this round, whatever the disk does."""
-        self._messages_now.append((to, message))
+        self._out.messages_now.append((to, message))
 
     def send_after_store(self, to: MemberId, message: Message) -> None:
         """Send when everything decided up to this round is durable."""
-        self._messages_after.append((to, message))
+        self._out.messages_after_store.append((to, message))
+
+    def read_answered(self, number: int, index: LogIndex | None) -> None:
+        """Say what became of a question for an index to read at."""
+        self._out.reads.append(ReadAnswer(number, index))
 
     def send_snapshot(self, to: MemberId) -> None:
         """Start the transfer of the stored snapshot."""
-        self._send_snapshot.append(to)
+        self._out.send_snapshot.append(to)
 
     def install(self, meta: SnapshotMeta) -> None:
         """Have the snapshot that came under `meta` stored and restored."""
-        self._install = meta
+        self._out.install_snapshot = meta
 
     def append(self, entry: Entry) -> None:
         """Put an entry into the log, to be stored with this round."""

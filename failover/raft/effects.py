@@ -6,7 +6,7 @@ the host, writes, sends and applies as told, and reports what is done (`Core.sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -50,6 +50,16 @@ class SnapshotMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """What became of a question for an index to read at."""
+
+    number: int
+    """As `Core.read` returned it."""
+    index: LogIndex | None
+    """Whoever has applied this may read; None: this member cannot say (any more), ask the present leader."""
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """One transaction of the storage. Either all of it survives a crash or none of it.
 
@@ -90,5 +100,18 @@ class Effects(NamedTuple):
     """The log has grown: take a snapshot at the applied index; `Core.snapshot_stored` afterwards."""
     become_host: Term | None = None
     """The tenure of this term begins: start the server function."""
+    reads: tuple[ReadAnswer, ...] = ()
+    """Questions for an index to read at, answered or refused."""
     deadline: float = float("inf")
     """Call `Core.tick` when the clock reaches this, unless another input comes first."""
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What came together since the last round; the fields are those of `Effects`."""
+
+    messages_now: list[tuple[MemberId, Message]] = field(default_factory=list)
+    messages_after_store: list[tuple[MemberId, Message]] = field(default_factory=list)
+    install_snapshot: SnapshotMeta | None = None
+    send_snapshot: list[MemberId] = field(default_factory=list)
+    reads: list[ReadAnswer] = field(default_factory=list)

@@ -92,7 +92,7 @@ class Succession:
 
     def go_on(self, now: float) -> None:
         """Take the next step of the hand-over under way, if its time has come."""
-        if self._leadership.is_witness:
+        if self._leadership.is_witness or self._leadership.is_outgoing:
             self.consider(now)
         handing = self.under_way
         if handing is None:
@@ -146,7 +146,7 @@ class Succession:
 
     def _should_make_way(self, now: float) -> bool:
         leadership = self._leadership
-        if leadership.is_witness:
+        if leadership.is_witness or leadership.is_outgoing:
             return leadership.is_settled
         return self._cannot_host(now) or self._disk_holds_up(now)
 
@@ -201,6 +201,7 @@ class Succession:
             handing.target = self.best(ready, now) or handing.target
         if self._has_all(handing.target):
             handing.released = True
+            self._leadership.reads.refuse_all()
             handing.other_target_at = math.inf
             handing.give_up_at = now + 2 * core.timing.promise_s
             handing.repeat_at = now

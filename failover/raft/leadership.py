@@ -16,6 +16,7 @@ from failover.raft.lease import Lease
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendResponse, Entry, Heartbeat, HeartbeatResponse
 from failover.raft.progress import Progress
+from failover.raft.reads import Reads
 from failover.raft.replication import Replication
 from failover.raft.timing import LEASE_FRACTION
 
@@ -41,6 +42,7 @@ class Leadership:
         self.is_witness = core.is_witness
         """Whether this leader has no application: it only brings another up to date, and hands over."""
         self.succession = Succession(core, self, now)
+        self.reads = Reads(core, self)
         self._next_round = now
 
     @property
@@ -66,6 +68,11 @@ class Leadership:
         return self._core.commit_index >= self.first_index
 
     @property
+    def is_outgoing(self) -> bool:
+        """Whether this leader has no vote any more: it won in a joint membership that takes its vote away."""
+        return not self.membership.is_joint and self._core.me not in self.membership.voters
+
+    @property
     def is_changing(self) -> bool:
         """Whether a change of membership is in progress."""
         return self._core.log.membership_index > self._core.commit_index or self.membership.is_joint
@@ -82,6 +89,7 @@ class Leadership:
         return (
             not self.has_hosted
             and not self.is_witness
+            and self._core.me in self.membership.all_voters
             and self.handing_over is None
             and self._core.applied_index >= self.first_index
             and self.lease.usable_until(self.membership) > now
@@ -121,10 +129,14 @@ class Leadership:
         """Once a round: decide what follows from all that came in, then send what there is to send."""
         self.leave_joint()
         self.tend_voters(now)
-        if self.handing_over is not None or self.is_witness:
+        if self.handing_over is not None or self.is_witness or self.is_outgoing:
             self.succession.go_on(now)
-        if self._core.leadership is self:  # it may just have given up
-            self.replication.flush(now)
+        if self._core.leadership is not self:
+            return  # it has just given up
+        self.reads.confirm()
+        if self.reads.needs_round():
+            self._send_heartbeats(self.replication.progress, now)
+        self.replication.flush(now)
 
     def heartbeat_answered(self, sender: MemberId, message: HeartbeatResponse, now: float) -> None:
         """Count a promise towards the lease."""
@@ -134,6 +146,7 @@ class Leadership:
         progress.heartbeat_due, progress.heartbeat_repeats = math.inf, 0
         progress.is_leaving = message.is_leaving
         before = self.lease.until(self.membership)
+        self.reads.heard(sender, message.round)
         sent = self.lease.answered(sender, message.round, message.promise_s)
         if sent is not None:
             progress.heartbeat_round_trip.add(now - sent)
@@ -231,7 +244,7 @@ class Leadership:
         last_index = self._core.log.last_index
         ready = {
             learner
-            for learner in membership.learners
+            for learner in membership.learners & progress.keys()
             if progress[learner].is_alive(now) and progress[learner].is_caught_up(last_index)
         }
         voters = autopilot.voters_wanted(membership, me=self._core.me, ready=ready, leaving=leaving)

@@ -83,7 +83,8 @@ class Lease:
     def __init__(self, me: MemberId, timing: Timing, first_due: float) -> None:
         self._me = me
         self._margin_s = timing.margin_s
-        self._round = 0
+        self.round = 0
+        """The newest round of heartbeats."""
         self._sent: dict[int, float] = {}
         self._backed_until: dict[MemberId, float] = {}
         self._first_due = first_due
@@ -94,10 +95,10 @@ class Lease:
 
     def begin_round(self, now: float) -> int:
         """Note that heartbeats of a new round leave now; returns its number."""
-        self._round += 1
-        self._sent[self._round] = now
-        self._sent.pop(self._round - ROUNDS_KEPT, None)
-        return self._round
+        self.round += 1
+        self._sent[self.round] = now
+        self._sent.pop(self.round - ROUNDS_KEPT, None)
+        return self.round
 
     def answered(self, member: MemberId, round_: int, granted_s: float) -> float | None:
         """Count a granted promise; returns when its heartbeat was sent, None if it is too old to count.

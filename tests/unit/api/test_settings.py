@@ -12,6 +12,7 @@ import failover
     [
         failover.Settings(),
         failover.Settings.internet(),
+        failover.Settings(reads="quorum"),
         failover.Settings(request_timeout_s=3.5, digest_every=7, timing=failover.Timing(snapshot_entries=9_000)),
     ],
 )
@@ -33,6 +34,8 @@ def test_what_is_not_named_keeps_its_default():
         ("[timings]\nheartbeat_s = 0.02", "timings"),
         ("alive_s = 'two'", "alive_s"),
         ("alive_s = true", "alive_s"),
+        ("reads = 1", "reads"),
+        ("reads = 'guess'", "reads"),
         ("digest_every = 1.5", "digest_every"),
         ("digest_every = 0", "digest_every"),
         ("request_timeout_s = -1", "request_timeout_s"),

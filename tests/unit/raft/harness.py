@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.core import Core
-from failover.raft.effects import Effects, HardState, SnapshotMeta, StopReason, Write
+from failover.raft.effects import Effects, HardState, ReadAnswer, SnapshotMeta, StopReason, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import (
     AppendEntries,
@@ -78,6 +78,7 @@ class Bench:
         self.installs: list[SnapshotMeta] = []
         self.snapshots_sent: list[MemberId] = []
         self.snapshots_taken = 0
+        self.reads: list[ReadAnswer] = []
         self.core = Core(
             me,
             timing=timing,
@@ -161,6 +162,7 @@ class Bench:
             self.installs.append(effects.install_snapshot)
         self.snapshots_sent.extend(effects.send_snapshot)
         self.snapshots_taken += effects.take_snapshot
+        self.reads.extend(effects.reads)
         if effects.become_host is not None:
             self.hosted.append(effects.become_host)
         return again

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import A, B, Bench, C, D, log_of, vote
+from harness import A, B, Bench, C, D, entry, log_of, vote
 
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
@@ -65,6 +65,19 @@ def test_a_witness_promotes_a_warm_player_where_no_player_votes_any_more():
         witness.keep_lease(0.05, B, D).answer_appends(B, D)
     assert D in witness.core.log.membership.voters
     assert witness.core.leadership.handing_over.target == D
+
+
+# --- a leader without a vote ---
+
+
+def test_a_leader_whose_vote_goes_with_the_change_it_completes_makes_way():
+    """It won in the joint membership that its predecessor began, and the log obliges it to go on with that."""
+    joint = Membership(frozenset((B, C, D)), outgoing=frozenset((A, B, C)), learners_next=frozenset((A,)))
+    leader = Bench(A, log=[*log_of(1), entry(2, 1, membership=joint)]).win((B, C, D))
+    leader.answer_heartbeats(B, C, D).answer_appends(B, C, D)
+    assert leader.core.log.membership == joint.leaving()
+    leader.answer_appends(B, C, D)
+    assert leader.core.leadership.handing_over.stopped and leader.take(HandOver)
 
 
 # --- a server function that never ends ---
