@@ -44,6 +44,7 @@ from failover.raft.messages import (
     VoteResponse,
 )
 from failover.raft.role import Role
+from failover.raft.stagnation import Patience
 from failover.raft.standing import Standing
 from failover.raft.tenure import Tenure
 from failover.raft.timing import Timing
@@ -93,6 +94,7 @@ class Core:
         self.is_leaving = False
         """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
         self.vain_attempts = VainAttempts()
+        self.patience = Patience()
         self.leadership: Leadership | None = None
         self.following = Following(self)
         self.lateness = DecayingMax(HALF_LIFE_S)

@@ -18,6 +18,7 @@ from failover.raft.messages import AppendResponse, Entry, Heartbeat, HeartbeatRe
 from failover.raft.progress import Progress
 from failover.raft.reads import Reads
 from failover.raft.replication import Replication
+from failover.raft.stagnation import Stagnation
 from failover.raft.timing import LEASE_FRACTION
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Leadership:
         """Whether this leader has no application: it only brings another up to date, and hands over."""
         self.succession = Succession(core, self, now)
         self.reads = Reads(core, self)
+        self.stagnation = Stagnation(core, self, now)
         self._next_round = now
 
     @property
@@ -108,6 +110,9 @@ class Leadership:
 
     def tick(self, now: float) -> None:
         """Send what is due."""
+        if self.stagnation.is_hopeless(now):
+            self.stagnation.make_way(now)
+            return
         self.replication.tick(now)
         self.succession.consider(now)
         if self.has_released:
@@ -145,6 +150,7 @@ class Leadership:
             return
         progress.heartbeat_due, progress.heartbeat_repeats = math.inf, 0
         progress.is_leaving = message.is_leaving
+        progress.log_reaches = message.last_log_index
         before = self.lease.until(self.membership)
         self.reads.heard(sender, message.round)
         sent = self.lease.answered(sender, message.round, message.promise_s)

@@ -48,6 +48,8 @@ class Progress:
         """The newest commit index that the follower was told."""
         self.heard_at = -math.inf
         """When it last answered anything."""
+        self.log_reaches = LogIndex(0)
+        """How far it said that its log reaches, durable or not, matching or not."""
         self.is_leaving = False
         """It said that it is about to close."""
         self.heartbeat_due = math.inf

@@ -66,7 +66,7 @@ class Standing:
 
     def be_last(self, until: float) -> None:
         """Let every other voter stand first, until then."""
-        self._last_until = until
+        self._last_until = max(self._last_until, until)
 
     def leader_is_known(self) -> None:
         """Somebody leads, by the word of a quorum: what failed before says nothing about the next time."""

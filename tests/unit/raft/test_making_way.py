@@ -6,8 +6,10 @@ from harness import A, B, Bench, C, D, entry, log_of, vote
 
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
+from failover.raft.effects import StopReason
 from failover.raft.membership import Membership
-from failover.raft.messages import AppendResponse, HandOver, Release
+from failover.raft.messages import AppendEntries, AppendResponse, HandOver, Heartbeat, HeartbeatResponse, Release
+from failover.testing.core_simulation import CoreSimulation
 
 WITNESSED = Membership(frozenset((A, B, C)), witnesses=frozenset((C,)))
 """A and B are players; C is a witness."""
@@ -124,3 +126,84 @@ def test_who_still_unwinds_stands_last():
     for bench in (rested, unwinding):
         bench.sent.clear()
     assert rested.stand().now < unwinding.stand().now
+
+
+# --- a leader whose entries do not arrive ---
+
+
+def answer_without_entries(leader: Bench, seconds: float, *, reaches: int) -> Bench:
+    """B and C renew the lease, and say that their logs reach so far."""
+    until = leader.now + seconds
+    while leader.now < until and leader.core.leadership is not None:
+        leader.at(leader.now + 0.02)
+        beats = [m for _, m in leader.sent if isinstance(m, Heartbeat)]
+        leader.sent.clear()
+        for follower in (B, C) if beats else ():
+            answer = HeartbeatResponse(leader.core.term, beats[-1].round, beats[-1].promise_s, LogIndex(reaches))
+            leader.get(follower, answer)
+    return leader
+
+
+def test_a_leader_whose_entries_never_arrive_makes_way():
+    """Symptom: followers that still hear a useless leader elect nobody (cockroachdb/cockroach#107060)."""
+    leader = Bench(A).lead()
+    leader.propose()
+    answer_without_entries(leader, 4.5, reaches=2)
+    assert leader.core.role is Role.LEADER, "a slow link may take so long"
+    answer_without_entries(leader, 1.0, reaches=2)
+    assert leader.core.leadership is None and leader.stops == [StopReason.LEASE_LOST]
+
+
+def test_a_leader_whose_followers_wait_for_their_disks_stays():
+    leader = Bench(A).lead()
+    leader.propose()
+    answer_without_entries(leader, 30.0, reaches=3)
+    assert leader.core.role is Role.LEADER and not leader.stops
+
+
+def test_a_leader_whose_follower_takes_a_snapshot_stays():
+    leader = Bench(A).lead()
+    leader.propose()
+    leader.core.leadership.replication.progress[B].needs_snapshot(LogIndex(2), Term(2), leader.now)
+    answer_without_entries(leader, 30.0, reaches=0)
+    assert leader.core.role is Role.LEADER
+
+
+def test_a_leader_with_nothing_to_commit_stays():
+    leader = Bench(A).lead()
+    answer_without_entries(leader, 30.0, reaches=0)
+    assert leader.core.role is Role.LEADER
+
+
+def test_making_way_in_vain_is_done_ever_more_rarely():
+    """Nobody else can lead either: its entries are the only ones that there are."""
+    leader = Bench(A).lead()
+    led_s = []
+    for _ in range(3):
+        leader.propose()
+        began = leader.now
+        answer_without_entries(leader, 100.0, reaches=2)
+        led_s.append(leader.now - began)
+        leader.sent.clear()
+        leader.win().answer_heartbeats(B, C)
+    assert led_s[0] < 6 < led_s[1] < 11 < led_s[2]
+
+
+def test_members_whose_leader_is_of_no_use_have_another_one_soon():
+    """The leader's entries are lost, its heartbeats are not; between the others all is well."""
+    simulation = CoreSimulation(1, 3)
+    simulation.run_until(lambda: simulation.host() is not None, 5)
+    useless = simulation.host()
+    deliver = simulation.send
+
+    def send(sender, to, message):
+        if sender == useless.me and isinstance(message, AppendEntries) and message.entries:
+            return False
+        return deliver(sender, to, message)
+
+    simulation.send = send
+    simulation.run(1.0)
+    useless.propose(b"lost")
+    simulation.run_until(lambda: simulation.host() not in (None, useless), 8)
+    entry = simulation.host().propose(b"kept")
+    simulation.run_until(lambda: len(simulation.one_history.committed) >= entry.index, 1)
