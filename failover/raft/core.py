@@ -320,7 +320,7 @@ class Core:
         """The transfer of a snapshot to `member` ended without success."""
         self._wake(now)
         if self.leadership is not None:
-            self.leadership.replication.snapshot_failed(member)
+            self.leadership.replication.snapshot_failed(member, now)
 
     def _hard_state(self) -> HardState:
         return HardState(self.term, self.voted_for, self.promise.ceiling_written_s)

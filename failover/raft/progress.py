@@ -24,6 +24,9 @@ FIRST_GUESS_S = 0.010
 """The round trip assumed before one was measured."""
 CAUGHT_UP_ENTRIES = 64
 """A learner closer than this to the end of the log counts as caught up."""
+SNAPSHOT_PAUSE_FIRST_S = 0.1
+SNAPSHOT_PAUSE_MAX_S = 10.0
+"""Between two transfers that fail: none, then the first of these, doubling up to the second."""
 ALIVE_S = 1.0
 """A follower that answered within this time is in reach."""
 
@@ -67,6 +70,9 @@ class Progress:
         """When what was sent is taken for lost."""
         self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
         """While SNAPSHOT: what was sent reaches at least so far."""
+        self._snapshot_due = -math.inf
+        """The next transfer begins no sooner."""
+        self._snapshot_pause_s = 0.0
 
     @property
     def is_silent(self) -> bool:
@@ -112,6 +118,7 @@ class Progress:
             self._append_round_trip.add(max(0.0, now - self._waiting_since))
         self._patience_factor = 1
         if self.sending is not Sending.REPLICATE:
+            self._snapshot_pause_s = 0.0
             self._enter(Sending.REPLICATE)
             self.next_index = LogIndex(index + 1)
         self.next_index = max(self.next_index, LogIndex(index + 1))
@@ -182,6 +189,23 @@ class Progress:
         if self.sending is Sending.SNAPSHOT:
             self._enter(Sending.PROBE)
             self.next_index = LogIndex(max(self.match_index, last_index) + 1)
+
+    def transfer_failed(self, last_index: LogIndex, now: float) -> None:
+        """The same, and the more often it happens the longer is the pause: a transfer reads a whole snapshot."""
+        if self.sending is Sending.SNAPSHOT:
+            pause_s = self._snapshot_pause_s
+            self._snapshot_due = now + pause_s
+            self._snapshot_pause_s = min(max(2 * pause_s, SNAPSHOT_PAUSE_FIRST_S), SNAPSHOT_PAUSE_MAX_S)
+            self.snapshot_failed(last_index)
+
+    def must_wait_for_snapshot(self, now: float) -> bool:
+        """Whether the last transfers failed so lately that the next one waits; it is probed again after that."""
+        if now >= self._snapshot_due:
+            return False
+        self._enter(Sending.PROBE)
+        self._probe_in_flight = True
+        self.repeat_at = self._snapshot_due
+        return True
 
     def is_caught_up(self, last_index: LogIndex) -> bool:
         """Whether promoting it would not hold up commits."""

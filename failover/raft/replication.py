@@ -79,13 +79,15 @@ class Replication:
     def _start_snapshot(self, member: MemberId, progress: Progress, now: float) -> None:
         snapshot = self._core.log.snapshot
         assert snapshot is not None, "nothing is compacted that no snapshot covers"
+        if progress.must_wait_for_snapshot(now):
+            return
         progress.needs_snapshot(snapshot.last_index, snapshot.last_term, now)
         self._core.send_snapshot(member)
 
-    def snapshot_failed(self, member: MemberId) -> None:
+    def snapshot_failed(self, member: MemberId, now: float) -> None:
         """The transfer of a snapshot to `member` ended without success."""
         if (progress := self.progress.get(member)) is not None:
-            progress.snapshot_failed(self._core.log.last_index)
+            progress.transfer_failed(self._core.log.last_index, now)
 
     def advance_commit(self, now: float) -> None:
         """Commit what a quorum holds, by counting in the own term only (Raft, figure 8)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of, meta
@@ -136,6 +137,23 @@ def test_a_failed_transfer_is_tried_again():
     leader.round()
     probe_behind(leader)
     assert leader.snapshots_sent == [C, C]
+
+
+def test_transfers_that_always_fail_are_tried_ever_more_rarely():
+    """Each of them reads a whole snapshot: a follower that cannot take it must not keep the leader's disk busy."""
+    leader = probe_behind(compacted_leader())
+    began, failed_at = leader.now, []
+    while leader.now < began + 30:
+        if len(leader.snapshots_sent) > len(failed_at):
+            failed_at.append(leader.now)
+            leader.core.snapshot_failed(C, leader.now)
+            leader.round()
+        leader.keep_lease(0.02, B, C)
+        for probe in leader.take(AppendEntries, C):
+            leader.get(C, AppendResponse(leader.core.term, False, probe.prev_log_index))
+    assert 8 <= len(failed_at) <= 12
+    pauses = [later - earlier for earlier, later in pairwise(failed_at)]
+    assert pauses[0] < 0.1 and pauses == sorted(pauses) and pauses[-1] > 5
 
 
 def test_answers_from_before_the_snapshot_do_not_end_its_transfer():
