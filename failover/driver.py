@@ -57,6 +57,9 @@ class Upstairs(Protocol):
     def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
         """Store and restore; call `Driver.snapshot_installed` afterwards."""
 
+    def keep_snapshot(self, meta: SnapshotMeta, received: object) -> None:
+        """Store it as it is; call `Driver.snapshot_stored` afterwards."""
+
     def take_snapshot(self) -> None:
         """Take a snapshot at the applied index; call `Driver.snapshot_stored` afterwards."""
 
@@ -193,9 +196,10 @@ class Driver:
                 self.upstairs.guest_message(sender, message)
         for sender, header, received in _taken(peers.snapshot_inbox):
             if isinstance(header, InstallSnapshot):
-                before = self.core.following.installing
+                following = self.core.following
+                before = following.installing, following.keeping
                 self.core.receive(sender, header, now)
-                if self.core.following.installing is not before:  # taken; else these bytes are of no use
+                if (following.installing, following.keeping) != before:  # taken; else these bytes are of no use
                     self._received_snapshot = received
         for member, arrived in _taken(peers.snapshots_done):
             if not arrived:
@@ -218,6 +222,9 @@ class Driver:
             self._is_dirty |= self.core.applied(effects.apply[-1].index, now)
         if effects.install_snapshot is not None:
             self.upstairs.install_snapshot(effects.install_snapshot, self._received_snapshot)
+            self._received_snapshot = None
+        if effects.keep_snapshot is not None:
+            self.upstairs.keep_snapshot(effects.keep_snapshot, self._received_snapshot)
             self._received_snapshot = None
         for member in effects.send_snapshot:
             self.upstairs.send_snapshot(member)

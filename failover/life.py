@@ -171,6 +171,10 @@ class Life:
         """Take over a leader's snapshot."""
         self.snapshots.install(meta, received)
 
+    def keep_snapshot(self, meta: SnapshotMeta, received: object) -> None:
+        """Take over a leader's snapshot without looking into it."""
+        self.snapshots.keep(meta, received)
+
     def take_snapshot(self) -> None:
         """The log has grown."""
         self.snapshots.take()

@@ -174,6 +174,20 @@ class Snapshots:
 
         self._driver.writer.run(store, stored)
 
+    def keep(self, meta: SnapshotMeta, received: object) -> None:
+        """Store what a leader sent, as it is; the log behind it stays."""
+        file: IO[bytes] = received  # type: ignore[assignment]
+
+        def store() -> None:
+            file.seek(0)
+            self._storage.save_snapshot(meta, _pieces(file), replaces_log=False)
+
+        def stored(_: object) -> None:
+            file.close()
+            self._driver.snapshot_stored(meta)
+
+        self._driver.writer.run(store, stored)
+
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
     while piece := file.read(PIECE):

@@ -108,7 +108,8 @@ class Core:
         self._now = now
         self._deadline = math.inf
 
-        self._out = Outbox()
+        self.out = Outbox()
+        """What goes out with this round."""
         self.reads_asked = 0
         self.standing.wait(now)
 
@@ -308,6 +309,7 @@ class Core:
     def snapshot_stored(self, meta: SnapshotMeta | None, now: float) -> None:
         """The snapshot that was asked for is durable (None: it failed, and is asked for again later)."""
         self._wake(now)
+        self.following.keeping = None
         if (upto := self.applying.snapshot_stored(meta)) is not None:
             self.writing.compact_to(upto)
 
@@ -335,7 +337,7 @@ class Core:
         write = self.writing.next_write(self._hard_state, now)
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
-        out = self._out
+        out = self.out
         effects = Effects(
             stop_host=self._tenure.take_stop(),
             messages_now=tuple(out.messages_now),
@@ -343,13 +345,14 @@ class Core:
             messages_after_store=tuple(out.messages_after_store),
             apply=apply,
             install_snapshot=out.install_snapshot,
+            keep_snapshot=out.keep_snapshot,
             send_snapshot=tuple(out.send_snapshot),
             take_snapshot=not self.is_witness and self.applying.snapshot_is_due(self.durable_index),
             become_host=become_host,
             reads=tuple(out.reads),
             deadline=self._deadline,
         )
-        self._out = Outbox()
+        self.out = Outbox()
         return effects
 
     def _next_deadline(self) -> float:
@@ -461,23 +464,19 @@ class Core:
 
     def send_now(self, to: MemberId, message: Message) -> None:
         """Send in this round, whatever the disk does."""
-        self._out.messages_now.append((to, message))
+        self.out.messages_now.append((to, message))
 
     def send_after_store(self, to: MemberId, message: Message) -> None:
         """Send when everything decided up to this round is durable."""
-        self._out.messages_after_store.append((to, message))
+        self.out.messages_after_store.append((to, message))
 
     def read_answered(self, number: int, index: LogIndex | None) -> None:
         """Say what became of a question for an index to read at."""
-        self._out.reads.append(ReadAnswer(number, index))
+        self.out.reads.append(ReadAnswer(number, index))
 
     def send_snapshot(self, to: MemberId) -> None:
         """Start the transfer of the stored snapshot."""
-        self._out.send_snapshot.append(to)
-
-    def install(self, meta: SnapshotMeta) -> None:
-        """Have the snapshot that came under `meta` stored and restored."""
-        self._out.install_snapshot = meta
+        self.out.send_snapshot.append(to)
 
     def append(self, entry: Entry) -> None:
         """Put an entry into the log, to be stored with this round."""

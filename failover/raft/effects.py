@@ -94,6 +94,9 @@ class Effects(NamedTuple):
     """Committed, in order, once each; `Core.applied` afterwards."""
     install_snapshot: SnapshotMeta | None = None
     """The snapshot just received under this meta is to be stored and restored; `Core.snapshot_installed`."""
+    keep_snapshot: SnapshotMeta | None = None
+    """The snapshot just received under this meta is to be stored as it is: a witness has no state to restore, and
+    its log goes on behind it; `Core.snapshot_stored` afterwards."""
     send_snapshot: tuple[MemberId, ...] = ()
     """These members need the stored snapshot; `Core.snapshot_failed` if it did not arrive."""
     take_snapshot: bool = False
@@ -113,5 +116,6 @@ class Outbox:
     messages_now: list[tuple[MemberId, Message]] = field(default_factory=list)
     messages_after_store: list[tuple[MemberId, Message]] = field(default_factory=list)
     install_snapshot: SnapshotMeta | None = None
+    keep_snapshot: SnapshotMeta | None = None
     send_snapshot: list[MemberId] = field(default_factory=list)
     reads: list[ReadAnswer] = field(default_factory=list)

@@ -38,6 +38,8 @@ class Following:
         self._early_bytes = 0
         self.installing: SnapshotMeta | None = None
         """A snapshot that is being stored and restored; appends wait until it is done."""
+        self.keeping: SnapshotMeta | None = None
+        """A snapshot that a witness is storing while its log grows on."""
 
     def forget_early(self) -> None:
         """Another term: what the old leader sent too early is void."""
@@ -92,7 +94,7 @@ class Following:
             self._early_bytes -= _size(early)
             if self._take(early):
                 matched = max(matched, LogIndex(early.prev_log_index + len(early.entries)))
-        core.send_after_store(sender, AppendResponse(core.term, True, max(matched, core.commit_index)))
+        self._agree(sender, max(matched, core.commit_index))
 
     def install_snapshot(self, sender: MemberId, message: InstallSnapshot, now: float) -> None:
         """Decide whether a completely received snapshot is of use."""
@@ -103,12 +105,30 @@ class Following:
         core.follow(sender, message.term, now)
         if self.installing is not None:
             return
-        if message.last_index <= core.commit_index:
-            core.send_after_store(sender, AppendResponse(core.term, True, core.commit_index))
-            return
         meta = SnapshotMeta(message.last_index, message.last_term, message.membership, message.membership_index)
+        if message.last_index <= core.commit_index:
+            if self._is_worth_keeping(meta):
+                self.keeping = meta
+                core.out.keep_snapshot = meta
+            self._agree(sender, core.commit_index)
+            return
         self.installing = meta
-        core.install(meta)
+        core.out.install_snapshot = meta
+
+    def _is_worth_keeping(self, meta: SnapshotMeta) -> bool:
+        """Whether a witness, which takes none itself, can cut its log short with it.
+
+        It covers nothing that is not durable here, so that the stored log stays whole.
+        """
+        core = self._core
+        is_news = core.log.snapshot_index < meta.last_index <= min(core.applied_index, core.durable_index)
+        return core.is_witness and is_news and self.keeping is None
+
+    def _agree(self, sender: MemberId, index: LogIndex) -> None:
+        """Say that the logs agree up to `index`; a witness says too how far its snapshot reaches."""
+        core = self._core
+        covered = core.log.snapshot_index if core.is_witness else LogIndex(0)
+        core.send_after_store(sender, AppendResponse(core.term, True, index, covered))
 
     def installed(self) -> None:
         """The snapshot is stored and restored: what it covers is as good as received, durable and applied."""
@@ -120,7 +140,7 @@ class Following:
         core.commit(meta.last_index)
         core.applying.restored(meta.last_index)
         if core.leader is not None:
-            core.send_after_store(core.leader, AppendResponse(core.term, True, meta.last_index))
+            self._agree(core.leader, meta.last_index)
 
     def _take(self, message: AppendEntries) -> bool:
         """Append what is new in `message`; False if its place in the log does not match."""

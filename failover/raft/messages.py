@@ -122,7 +122,7 @@ class AppendResponse:
     index: LogIndex
     """Success: the log matches the leader's up to here. Refusal: the `prev_log_index` that did not match."""
     hint_index: LogIndex = LogIndex(0)
-    """Refusal: the leader may try here next. Success: unused, 0."""
+    """Refusal: the leader may try here next. Success: how far a witness's snapshot covers its log; else 0."""
     hint_term: Term = Term(0)
     """Refusal: the term of the entry at `hint_index`, 0 if there is none."""
 

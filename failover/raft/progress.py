@@ -70,6 +70,8 @@ class Progress:
         """When what was sent is taken for lost."""
         self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
         """While SNAPSHOT: what was sent reaches at least so far."""
+        self.supplied_index = self._held_index = LogIndex(0)
+        """A witness: the newest snapshot that it was sent, and the newest that it said to hold."""
         self._snapshot_due = -math.inf
         """The next transfer begins no sooner."""
         self._snapshot_pause_s = 0.0
@@ -192,11 +194,18 @@ class Progress:
 
     def transfer_failed(self, last_index: LogIndex, now: float) -> None:
         """The same, and the more often it happens the longer is the pause: a transfer reads a whole snapshot."""
-        if self.sending is Sending.SNAPSHOT:
-            pause_s = self._snapshot_pause_s
-            self._snapshot_due = now + pause_s
-            self._snapshot_pause_s = min(max(2 * pause_s, SNAPSHOT_PAUSE_FIRST_S), SNAPSHOT_PAUSE_MAX_S)
-            self.snapshot_failed(last_index)
+        pause_s = self._snapshot_pause_s
+        self._snapshot_due = now + pause_s
+        self._snapshot_pause_s = min(max(2 * pause_s, SNAPSHOT_PAUSE_FIRST_S), SNAPSHOT_PAUSE_MAX_S)
+        self.supplied_index = LogIndex(0)
+        self.snapshot_failed(last_index)
+
+    def lacks_snapshot(self, held_index: LogIndex, last_index: LogIndex, now: float) -> bool:
+        """Whether a witness that holds one up to `held_index` is to be sent the one up to `last_index`."""
+        if held_index > self._held_index:
+            self._held_index, self._snapshot_pause_s = held_index, 0.0
+        is_fit = self.sending is Sending.REPLICATE and last_index <= self.match_index
+        return is_fit and last_index > max(held_index, self.supplied_index) and now >= self._snapshot_due
 
     def must_wait_for_snapshot(self, now: float) -> bool:
         """Whether the last transfers failed so lately that the next one waits; it is probed again after that."""

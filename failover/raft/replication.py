@@ -20,12 +20,14 @@ class Replication:
     def __init__(self, core: Core) -> None:
         self._core = core
         self.progress: dict[MemberId, Progress] = {}
+        self._witnesses: frozenset[MemberId] = frozenset()
         self.notice_at = math.inf
         """When the commit index is told to those whom no entries told it."""
         self.adopt(core.log.membership)
 
     def adopt(self, membership: Membership | None) -> None:
         """Follow a new membership: progress of those who stay is kept as it is."""
+        self._witnesses = membership.witnesses if membership else frozenset()
         wanted = membership.members - {self._core.me} if membership else frozenset()
         for member in self.progress.keys() - wanted:
             del self.progress[member]
@@ -62,6 +64,8 @@ class Replication:
                 return
             if progress.matched(index, now):
                 self.advance_commit(now)
+            if sender in self._witnesses:
+                self._supply(sender, progress, message.hint_index, now)
             return
         if progress.has_snapshot(message.hint_index, message.hint_term):
             progress.snapshot_failed(log.last_index)  # it came, and more was compacted meanwhile: look again
@@ -83,6 +87,14 @@ class Replication:
             return
         progress.needs_snapshot(snapshot.last_index, snapshot.last_term, now)
         self._core.send_snapshot(member)
+
+    def _supply(self, witness: MemberId, progress: Progress, held_index: LogIndex, now: float) -> None:
+        """A witness takes no snapshots, and its log would grow for ever: send it each newer one of this member."""
+        snapshot = self._core.log.snapshot
+        if snapshot is None or not progress.lacks_snapshot(held_index, snapshot.last_index, now):
+            return
+        progress.supplied_index = snapshot.last_index
+        self._core.send_snapshot(witness)
 
     def snapshot_failed(self, member: MemberId, now: float) -> None:
         """The transfer of a snapshot to `member` ended without success."""

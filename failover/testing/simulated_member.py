@@ -223,6 +223,8 @@ class SimulatedMember:
             goes_on = self.core.applied(effects.apply[-1].index, self.clock())
         if effects.install_snapshot is not None:
             self._install(effects.install_snapshot)
+        if effects.keep_snapshot is not None:
+            self._keep(effects.keep_snapshot)
         for to in effects.send_snapshot:
             self._send_snapshot(to)
         if effects.take_snapshot:
@@ -301,6 +303,13 @@ class SimulatedMember:
         assert at is not None and term is not None
         meta = SnapshotMeta(index, term, at.membership, at.index)
 
+        self._store_snapshot(meta)
+
+    def _keep(self, meta: SnapshotMeta) -> None:
+        self.simulation.happened["snapshot kept"] += 1
+        self._store_snapshot(meta)
+
+    def _store_snapshot(self, meta: SnapshotMeta) -> None:
         def stored() -> None:
             self.core.snapshot_stored(meta, self.clock())
             self.carry_out()

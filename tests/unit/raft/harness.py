@@ -76,6 +76,7 @@ class Bench:
         self.hosted: list[Term] = []
         self.applied: list[Entry] = []
         self.installs: list[SnapshotMeta] = []
+        self.keeps: list[SnapshotMeta] = []
         self.snapshots_sent: list[MemberId] = []
         self.snapshots_taken = 0
         self.reads: list[ReadAnswer] = []
@@ -160,6 +161,8 @@ class Bench:
             again = True
         if effects.install_snapshot is not None:
             self.installs.append(effects.install_snapshot)
+        if effects.keep_snapshot is not None:
+            self.keeps.append(effects.keep_snapshot)
         self.snapshots_sent.extend(effects.send_snapshot)
         self.snapshots_taken += effects.take_snapshot
         self.reads.extend(effects.reads)

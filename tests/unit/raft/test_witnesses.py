@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 from harness import FAR, A, B, Bench, C, D, append, beat, log_of, meta
 
-from failover.ids import Term
+from failover.ids import LogIndex, Term
 from failover.raft.core import Role
 from failover.raft.membership import Membership
-from failover.raft.messages import HandOver, HeartbeatResponse, PreVoteRequest, Release
+from failover.raft.messages import (
+    AppendResponse,
+    HandOver,
+    HeartbeatResponse,
+    InstallSnapshot,
+    PreVoteRequest,
+    Release,
+)
 from failover.raft.timing import Timing
 
 WITNESSED = Membership(frozenset((A, B, C)), witnesses=frozenset((C,)))
@@ -106,3 +113,98 @@ def test_a_witness_takes_no_snapshot_for_it_has_no_state():
     for me, expected in ((B, 1), (C, 0)):
         member = bench(me, timing=timing).get(A, append(2, (1, 1), *[2] * 20, commit=21))
         assert len(member.applied) == 21 and member.snapshots_taken == expected
+
+
+# --- the log of a witness ---
+
+
+def announced(last_index: int, term: int = 2) -> InstallSnapshot:
+    return InstallSnapshot(Term(term), LogIndex(last_index), Term(2), WITNESSED, LogIndex(1), 100)
+
+
+def witness_with_log() -> Bench:
+    """C holds, and knows as committed, entries up to 21."""
+    return bench(C, timing=Timing(snapshot_entries=10, kept_entries=4)).get(
+        A, append(2, (1, 1), *[2] * 20, commit=21)
+    )
+
+
+def test_a_witness_keeps_the_leaders_snapshot_and_cuts_its_log_short():
+    """Its log would grow for ever: it has no state of which to take a snapshot."""
+    member = witness_with_log().get(A, announced(15))
+    assert [kept.last_index for kept in member.keeps] == [15] and not member.installs
+    assert member.core.log.base_index == 0, "not before it is durable"
+    member.core.snapshot_stored(member.keeps[0], member.now)
+    member.round()
+    assert (member.core.log.snapshot_index, member.core.log.base_index) == (15, 11)
+    assert member.core.applied_index == 21, "and nothing is applied again"
+
+
+def test_a_witness_goes_on_answering_while_it_stores_a_snapshot():
+    member = witness_with_log().get(A, announced(15)).get(A, append(2, (21, 2), 2))
+    assert member.last(AppendResponse).index == 22
+
+
+def test_a_witness_says_how_far_its_snapshot_reaches():
+    member = witness_with_log().get(A, announced(15))
+    assert member.get(A, append(2, (21, 2), 2)).last(AppendResponse).hint_index == 0
+    member.core.snapshot_stored(member.keeps[0], member.now)
+    assert member.round().get(A, append(2, (22, 2), 2)).last(AppendResponse).hint_index == 15
+
+
+def test_a_witness_stores_one_snapshot_at_a_time_and_no_older_one():
+    member = witness_with_log().get(A, announced(15), announced(18))
+    assert len(member.keeps) == 1
+    member.core.snapshot_stored(member.keeps[0], member.now)
+    member.round().get(A, announced(12), announced(15))
+    assert len(member.keeps) == 1
+    assert len(member.get(A, announced(18)).keeps) == 2
+
+
+def test_nobody_else_keeps_a_snapshot_that_it_does_not_need():
+    member = bench(B).get(A, append(2, (1, 1), *[2] * 20, commit=21), announced(15))
+    assert not member.keeps and not member.installs
+
+
+def host_with_snapshot() -> Bench:
+    leader = bench(A, timing=Timing(snapshot_entries=10, kept_entries=4)).lead()
+    for _ in range(20):
+        leader.propose()
+    leader.answer_appends(B, C)
+    assert leader.snapshots_taken
+    leader.core.snapshot_stored(meta(12, 2, WITNESSED), leader.now)
+    return leader.round()
+
+
+def holds(leader: Bench, follower, covered: int = 0) -> Bench:
+    """It holds all, and has a snapshot up to `covered`."""
+    leader.propose()
+    last = leader.core.log.last_index
+    return leader.get(follower, AppendResponse(leader.core.term, True, last, LogIndex(covered)))
+
+
+def test_a_leader_sends_its_witness_each_newer_snapshot_once():
+    leader = host_with_snapshot()
+    holds(holds(holds(leader, B), C), C)
+    assert leader.snapshots_sent == [C]
+    holds(leader, C, 12)
+    assert leader.snapshots_sent == [C]
+    leader.answer_appends(B)
+    leader.core.snapshot_stored(meta(20, 2, WITNESSED), leader.now)
+    holds(leader.round(), C, 12)
+    assert leader.snapshots_sent == [C, C]
+
+
+def test_a_witness_that_has_a_snapshot_as_new_is_sent_none():
+    leader = host_with_snapshot()
+    assert holds(leader, C, 12).snapshots_sent == [] and holds(leader, C, 40).snapshots_sent == []
+
+
+def test_a_snapshot_that_does_not_reach_the_witness_is_sent_again_ever_more_rarely():
+    leader = holds(host_with_snapshot(), C)
+    for _ in range(2000):
+        if leader.core.leadership.replication.progress[C].supplied_index:
+            leader.core.snapshot_failed(C, leader.now)
+        leader.keep_lease(0.02, B, C)
+        holds(leader, C)
+    assert 8 <= len(leader.snapshots_sent) <= 13
