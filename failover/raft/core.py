@@ -20,7 +20,7 @@ from typing import assert_never
 
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.applying import Applying
-from failover.raft.effects import Effects, HardState, Outbox, ReadAnswer, SnapshotMeta, StopReason
+from failover.raft.effects import Effects, HardState, Outbox, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
 from failover.raft.handing_over import VainAttempts
@@ -469,10 +469,6 @@ class Core:
     def send_after_store(self, to: MemberId, message: Message) -> None:
         """Send when everything decided up to this round is durable."""
         self.out.messages_after_store.append((to, message))
-
-    def read_answered(self, number: int, index: LogIndex | None) -> None:
-        """Say what became of a question for an index to read at."""
-        self.out.reads.append(ReadAnswer(number, index))
 
     def send_snapshot(self, to: MemberId) -> None:
         """Start the transfer of the stored snapshot."""

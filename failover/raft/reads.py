@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
+from failover.raft.effects import ReadAnswer
 
 if TYPE_CHECKING:
     from failover.raft.core import Core
@@ -73,12 +74,12 @@ class Reads:
         confirmed = self._leadership.membership.agreed(self._round_of)
         while self._waiting and self._waiting[0].round_ <= confirmed:
             read = self._waiting.popleft()
-            self._core.read_answered(read.number, read.index)
+            self._core.out.reads.append(ReadAnswer(read.number, read.index))
 
     def refuse_all(self) -> None:
         """The role ends, or its promises are released: none of these can be answered here."""
         while self._waiting:
-            self._core.read_answered(self._waiting.popleft().number, None)
+            self._core.out.reads.append(ReadAnswer(self._waiting.popleft().number, None))
 
     def _can_say(self) -> bool:
         """Before the own no-op the true commit index is not known (Raft, 8); after a release another may lead."""

@@ -20,6 +20,7 @@ from failover.raft.core import Core
 from failover.raft.effects import HardState, StopReason
 from failover.raft.election import Election
 from failover.raft.following import Following
+from failover.raft.handing_over import Succession
 from failover.raft.leadership import Leadership
 from failover.raft.lease import Promise
 from failover.raft.log import Log
@@ -93,9 +94,9 @@ def lease_is_counted_from_the_answer(patch):
 @shows_in("ordinary")
 def heartbeats_sent_are_never_forgotten(patch):
     def begin_round(self, now):
-        self._round += 1
-        self._sent[self._round] = now
-        return self._round
+        self.round += 1
+        self._sent[self.round] = now
+        return self.round
 
     patch.setattr(lease.Lease, "begin_round", begin_round)
 
@@ -332,18 +333,18 @@ def hosts_before_everything_is_applied(patch):
 
 @shows_in("ordinary")
 def second_tenure_in_a_term(patch):
-    step_down = Core._step_down
+    step_down = Core.step_down
 
-    def keep_leading(self, reason, now):
+    def keep_leading(self, now, reason=StopReason.LEASE_LOST):
         if reason is not StopReason.LEASE_LOST or self.tenure is None:
-            step_down(self, reason, now)
+            step_down(self, now, reason)
             return
         self._tenure.end(reason)
         self.leadership.has_hosted = False
         self.leadership.lease._held = False
         self.leadership.lease._first_due = now + 5
 
-    patch.setattr(Core, "_step_down", keep_leading)
+    patch.setattr(Core, "step_down", keep_leading)
 
 
 @shows_in("relay")
@@ -353,14 +354,7 @@ def release_before_the_host_has_stopped(patch):
 
 @shows_in("relay")
 def hands_over_to_who_lacks_entries(patch):
-    go_on = Leadership._go_on_handing_over
-
-    def eager(self, handing, now):
-        self.replication.match_index = lambda member: self._core.log.last_index
-        go_on(self, handing, now)
-        del self.replication.match_index
-
-    patch.setattr(Leadership, "_go_on_handing_over", eager)
+    patch.setattr(Succession, "_has_all", lambda self, member: True)
 
 
 # --- reads ---
