@@ -136,6 +136,10 @@ class OneHistory:
         self.committed: list[tuple[Term, bytes, Membership | None]] = []
         self.membership: Membership | None = None
         """The newest committed one."""
+        self._led = Term(0)
+        """The highest term that anybody led so far."""
+        self._committed_by: list[Term] = []
+        """The term in which an entry was committed, or a higher one."""
 
     def applies(self, member: MemberId, entries: Iterable[Entry]) -> None:
         """`member` applies these entries."""
@@ -146,6 +150,7 @@ class OneHistory:
                     raise Violation(f"{member!r} applies {value} at {entry.index}, not {self.committed[position]}")
             elif position == len(self.committed):
                 self.committed.append(value)
+                self._committed_by.append(self._led)
                 self.membership = entry.membership or self.membership
             else:
                 raise Violation(f"{member!r} applies {entry.index} before {len(self.committed) + 1}")
@@ -153,9 +158,14 @@ class OneHistory:
     def leads(self, member: MemberId, term: Term, last_index: LogIndex, entries: Iterable[Entry]) -> None:
         """A new leader holds these entries (the tail of its log): nothing of earlier terms may be missing.
 
-        A member that was paused as a candidate may win on waking, in a term that is long over.
+        A member that was paused as a candidate may win on waking, in a term that is long over. It need not hold
+        what only a later term committed, even if it was appended in an earlier one.
         """
-        needed = bisect.bisect_left(self.committed, term, key=lambda committed: committed[0])
+        needed = min(
+            bisect.bisect_left(self.committed, term, key=lambda committed: committed[0]),
+            bisect.bisect_left(self._committed_by, term),
+        )
+        self._led = max(self._led, term)
         if last_index < needed:
             raise Violation(f"leader {member!r} of term {term} ends at {last_index}, committed is {needed}")
         for entry in entries:
