@@ -30,6 +30,7 @@ CORE_KINDS: dict[int, type] = {
     9: messages.CommitNotice,
     10: messages.InstallSnapshot,
     11: messages.HandOver,
+    12: messages.RankingNotice,
 }
 """The core's messages have kinds 1 to 63; the layers above add theirs from 64 on. A number is never used again."""
 

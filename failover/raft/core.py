@@ -40,9 +40,11 @@ from failover.raft.messages import (
     Message,
     PreVoteRequest,
     PreVoteResponse,
+    RankingNotice,
     VoteRequest,
     VoteResponse,
 )
+from failover.raft.ranking import Fitness
 from failover.raft.role import Role
 from failover.raft.stagnation import Patience
 from failover.raft.standing import Standing
@@ -95,6 +97,7 @@ class Core:
         """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
         self.vain_attempts = VainAttempts()
         self.patience = Patience()
+        self.fitness = Fitness()
         self.leadership: Leadership | None = None
         self.following = Following(self)
         self.lateness = DecayingMax(HALF_LIFE_S)
@@ -167,22 +170,18 @@ class Core:
 
     # --- inputs ---
 
-    def receive(self, sender: MemberId, message: Message, now: float) -> None:  # noqa: PLR0912  # a case per kind
+    def receive(self, sender: MemberId, message: Message, now: float) -> None:
         """Take in a message from another member, authenticated and in its bounds; nothing else is believed."""
         self._wake(now)
         match message:
-            case Heartbeat():
-                self.following.heartbeat(sender, message, now)
+            case Heartbeat() | AppendEntries() | CommitNotice() | InstallSnapshot() | RankingNotice():
+                self.following.receive(sender, message, now)
             case HeartbeatResponse():
                 if self._is_current(message.term, now) and self.leadership:
                     self.leadership.heartbeat_answered(sender, message, now)
-            case AppendEntries():
-                self.following.append(sender, message, now)
             case AppendResponse():
                 if self._is_current(message.term, now) and self.leadership:
                     self.leadership.append_answered(sender, message, now)
-            case CommitNotice():
-                self.following.commit_notice(sender, message, now)
             case PreVoteRequest():
                 answer_pre_vote(self, sender, message, now)
             case VoteRequest():
@@ -191,8 +190,6 @@ class Core:
                 self.standing.answered(Stage.PRE_VOTE, sender, message, now)
             case VoteResponse():
                 self.standing.answered(Stage.VOTE, sender, message, now)
-            case InstallSnapshot():
-                self.following.install_snapshot(sender, message, now)
             case HandOver():
                 self.standing.take_hand_over(sender, message, now)
             case _:

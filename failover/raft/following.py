@@ -6,7 +6,7 @@ leader sent, never moves an index backwards, and keeps appends that came too ear
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from failover.ids import LogIndex, MemberId
 from failover.raft.effects import SnapshotMeta
@@ -19,12 +19,14 @@ from failover.raft.messages import (
     Heartbeat,
     HeartbeatResponse,
     InstallSnapshot,
+    RankingNotice,
     Release,
 )
 
 if TYPE_CHECKING:
     from failover.raft.core import Core
 
+LeadersMessage = Heartbeat | AppendEntries | CommitNotice | InstallSnapshot | RankingNotice
 EARLY_MESSAGES_MAX = 64
 EARLY_BYTES_MAX = 4 * 1024 * 1024
 
@@ -46,6 +48,22 @@ class Following:
         self._early.clear()
         self._early_bytes = 0
 
+    def receive(self, sender: MemberId, message: LeadersMessage, now: float) -> None:
+        """Take in what a leader says."""
+        match message:
+            case Heartbeat():
+                self.heartbeat(sender, message, now)
+            case AppendEntries():
+                self.append(sender, message, now)
+            case CommitNotice():
+                self.commit_notice(sender, message, now)
+            case InstallSnapshot():
+                self.install_snapshot(sender, message, now)
+            case RankingNotice():
+                self.ranking_notice(sender, message)
+            case _:
+                assert_never(message)
+
     def heartbeat(self, sender: MemberId, message: Heartbeat, now: float) -> None:
         """Grant the promise that the leader asks for, as far as the durable ceiling allows."""
         core = self._core
@@ -54,12 +72,21 @@ class Following:
             return
         core.follow(sender, message.term, now)
         asked = min(message.promise_s, core.timing.promise_max_s)
+        core.fitness.rank = message.rank
         if core.promise.raise_ceiling(asked, core.timing.promise_max_s):
             core.writing.hard_state_changed()
         granted = core.promise.grant(Release(sender, message.term), asked, now)
         core.standing.wait(now)  # no candidacy before the promise ends
         self._commit(message.commit_index)
-        answer = HeartbeatResponse(core.term, message.round, granted, core.log.last_index, core.is_leaving)
+        answer = HeartbeatResponse(
+            core.term,
+            message.round,
+            granted,
+            core.log.last_index,
+            core.is_leaving,
+            core.fitness.hint,
+            core.standing.is_last(now),
+        )
         # The answer says that this member is in the term. Once that is durable, no disk may delay it.
         if core.writing.hard_state_is_durable:
             core.send_now(sender, answer)
@@ -71,6 +98,11 @@ class Following:
         if message.term >= self._core.term:
             self._core.follow(sender, message.term, now)
             self._commit(message.commit_index)
+
+    def ranking_notice(self, sender: MemberId, message: RankingNotice) -> None:
+        """Learn the leader's order of the members. It is advice: it makes nobody follow."""
+        if message.term == self._core.term and sender == self._core.leader:
+            self._core.fitness.told = message.members
 
     def append(self, sender: MemberId, message: AppendEntries, now: float) -> None:
         """Take in entries, answer how far the log matches now."""

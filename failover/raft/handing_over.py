@@ -134,9 +134,32 @@ class Succession:
         return [voter for voter in sorted(voters) if self._may_take_over(voter, now)]
 
     def best(self, members: Collection[MemberId], now: float) -> MemberId | None:
-        """Whoever has not failed lately and is furthest along."""
-        match_index, in_vain = self._leadership.replication.match_index, self._core.vain_attempts
-        return max(members, key=lambda m: (not in_vain.has(m, now), match_index(m), m), default=None)
+        """Whoever has not failed lately, and is the fittest of those who lack little; else who is furthest along."""
+        replication, last_index = self._leadership.replication, self._core.log.last_index
+        hints = {each.member: each.hint for each in self._leadership.tending.ranking.order}
+
+        def worth(member: MemberId) -> tuple[bool, bool, bool, int, int, MemberId]:
+            progress = replication.progress[member]
+            is_close = progress.is_caught_up(last_index)
+            hint = hints.get(member, 0) if is_close else 0
+            has_failed = self._core.vain_attempts.has(member, now)
+            return (
+                not has_failed,
+                is_close,
+                not progress.stands_last,
+                hint,
+                replication.match_index(member),
+                member,
+            )
+
+        return max(members, key=worth, default=None)
+
+    def has_somebody(self, now: float) -> bool:
+        """Whether somebody can take over, if not at this moment then soon: the warm can get a vote."""
+        membership = self._leadership.membership
+        others = membership.members - membership.witnesses - {self._core.me}
+        is_young = self._leadership.tending.is_young(now)  # then those who elected it have yet to be heard
+        return any(is_young or self._may_take_over(member, now) for member in others)
 
     def _may_take_over(self, member: MemberId, now: float) -> bool:
         progress = self._leadership.replication.progress.get(member)

@@ -10,7 +10,6 @@ import math
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
-from failover.raft import autopilot
 from failover.raft.handing_over import HandingOver, Succession
 from failover.raft.lease import Lease
 from failover.raft.membership import Membership
@@ -19,6 +18,7 @@ from failover.raft.progress import Progress
 from failover.raft.reads import Reads
 from failover.raft.replication import Replication
 from failover.raft.stagnation import Stagnation
+from failover.raft.tending import Tending
 from failover.raft.timing import LEASE_FRACTION
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Leadership:
         self._core = core
         self.lease = Lease(core.me, core.timing, now + self.promise_s(now))
         self.replication = Replication(core)
+        self.tending = Tending(core, self, now)
         self.first_index = LogIndex(core.log.last_index + 1)
         """The own no-op: before it is committed nothing of earlier terms is known to be (Raft, 5.4.2 and 8)."""
         self.has_hosted = False
@@ -122,6 +123,7 @@ class Leadership:
             self._next_round = max(self._next_round + self._core.timing.heartbeat_s, now)
             if self._next_round <= now:
                 self._next_round = now + self._core.timing.heartbeat_s
+            self.tending.look(now)
             for progress in self.replication.progress.values():
                 progress.heartbeat_repeats = 0
             self._send_heartbeats(self.replication.progress, now)
@@ -133,7 +135,7 @@ class Leadership:
     def conclude(self, now: float) -> None:
         """Once a round: decide what follows from all that came in, then send what there is to send."""
         self.leave_joint()
-        self.tend_voters(now)
+        self.tending.look(now)
         if self.handing_over is not None or self.is_witness or self.is_outgoing:
             self.succession.go_on(now)
         if self._core.leadership is not self:
@@ -149,7 +151,7 @@ class Leadership:
         if progress is None:
             return
         progress.heartbeat_due, progress.heartbeat_repeats = math.inf, 0
-        progress.is_leaving = message.is_leaving
+        self.tending.heard(progress, message)
         progress.log_reaches = message.last_log_index
         before = self.lease.until(self.membership)
         self.reads.heard(sender, message.round)
@@ -235,24 +237,8 @@ class Leadership:
         for member, progress in to.items():
             commit = min(core.commit_index, progress.match_index)
             progress.commit_sent = max(progress.commit_sent, commit)
-            core.send_now(member, Heartbeat(core.term, round_, asked, commit))
+            core.send_now(member, Heartbeat(core.term, round_, asked, commit, self.tending.ranking.rank(member)))
             patience = progress.heartbeat_round_trip.patience_s(core.timing.repeat_min_s)
             alive = progress.is_alive(now) and progress.heartbeat_repeats < HEARTBEAT_REPEATS
             progress.heartbeat_due = now + patience if alive else math.inf
             progress.heartbeat_repeats += 1
-
-    def tend_voters(self, now: float) -> None:
-        """Change the voters where the autopilot finds that something is to be gained."""
-        membership, progress = self.membership, self.replication.progress
-        leaving = {member for member, each in progress.items() if each.is_leaving}
-        if not membership.learners and not leaving:
-            return
-        last_index = self._core.log.last_index
-        ready = {
-            learner
-            for learner in membership.learners & progress.keys()
-            if progress[learner].is_alive(now) and progress[learner].is_caught_up(last_index)
-        }
-        voters = autopilot.voters_wanted(membership, me=self._core.me, ready=ready, leaving=leaving)
-        if voters is not None:
-            self.change_voters(voters, membership.members - voters, b"", now)

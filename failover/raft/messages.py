@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.membership import Membership
 
+HINT_MAX = 255
+UNKNOWN_HINT = 0
+RANK_MAX = 63
+"""A membership has at most 64 voters (failover/net/bounds.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -86,6 +91,11 @@ class Heartbeat:
     promise_s: float
     commit_index: LogIndex
     """Never beyond what the leader knows the receiver's log to match."""
+    rank: int | None = None
+    """How many other voters the leader would rather see as the next host; None to who has no vote."""
+
+    def __post_init__(self) -> None:
+        assert self.rank is None or 0 <= self.rank <= RANK_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,13 @@ class HeartbeatResponse:
     """How far the sender's log reaches, whether it matches or not."""
     is_leaving: bool = False
     """The sender is about to close: it wants to vote no more, and to be host no more."""
+    hint: int = UNKNOWN_HINT
+    """How fit the sender is to host, 1 to HINT_MAX; 0 = unknown."""
+    stands_last: bool = False
+    """The sender's server function failed: whoever else can host shall do so."""
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.hint <= HINT_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,30 @@ class HandOver:
     release: Release
 
 
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A member's place in the leader's order is its place in the list; this is what it is fit for."""
+
+    member: MemberId
+    hint: int
+    """As the leader counts it: smoothed, so that noise reorders nobody."""
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.hint <= HINT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class RankingNotice:
+    """The leader's whole order, for people to look at: sent when it changes, and now and then again."""
+
+    term: Term
+    members: tuple[Ranked, ...]
+    """Everybody: the voters, the fittest to host first, then the learners."""
+
+    def __post_init__(self) -> None:
+        assert len(self.members) <= 2 * (RANK_MAX + 1)
+
+
 Message = (
     PreVoteRequest
     | PreVoteResponse
@@ -170,4 +211,5 @@ Message = (
     | CommitNotice
     | InstallSnapshot
     | HandOver
+    | RankingNotice
 )

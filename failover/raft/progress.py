@@ -55,6 +55,12 @@ class Progress:
         """How far it said that its log reaches, durable or not, matching or not."""
         self.is_leaving = False
         """It said that it is about to close."""
+        self.stands_last = False
+        """It said that its server function failed."""
+        self.hint: int | None = None
+        """How fit it said to be; None until it said anything."""
+        self._caught_up_at = -math.inf
+        self._ready_since = math.inf
         self.heartbeat_due = math.inf
         """When an unanswered heartbeat is repeated."""
         self.heartbeat_repeats = 0
@@ -223,6 +229,17 @@ class Progress:
     def is_alive(self, now: float) -> bool:
         """Whether it is in reach."""
         return self.heard_at > now - ALIVE_S
+
+    def watch(self, last_index: LogIndex, now: float) -> float:
+        """Look at it now and then; returns since when it is in reach and caught up, inf if it is not.
+
+        A burst of entries that it has yet to answer does not count against it at once.
+        """
+        if self.is_caught_up(last_index):
+            self._caught_up_at = now
+        is_ready = self.is_alive(now) and self._caught_up_at > now - ALIVE_S
+        self._ready_since = min(self._ready_since, now) if is_ready else math.inf
+        return self._ready_since
 
     def _enter(self, sending: Sending) -> None:
         self.sending = sending

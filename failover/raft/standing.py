@@ -73,6 +73,10 @@ class Standing:
         self.quorum_is_lost = False
         self._vote_patience_s = VOTE_PATIENCE_S
 
+    def is_last(self, now: float) -> bool:
+        """Whether every other voter shall stand first."""
+        return now < self._last_until
+
     def failed(self, now: float) -> None:
         """The round was lost, or nobody decided it."""
         assert self.election is not None
@@ -126,7 +130,7 @@ class Standing:
     def _stand(self, now: float) -> None:
         core = self._core
         membership = core.log.membership
-        if membership is None or core.me not in membership.all_voters or self._is_busy(now):
+        if membership is None or not self._has_vote(membership) or self._is_busy(now):
             self._due = now + core.timing.promise_s
             if membership is not None and now - core.leader_heard_at > FORGET_LEADER_S:
                 core.leader = None
@@ -142,6 +146,16 @@ class Standing:
             self.won(now)
         else:
             self.election.tick(now)
+
+    def _has_vote(self, membership: Membership) -> bool:
+        """Whether this member counts, or did by the membership that is known to be committed.
+
+        Who is to lose its vote may be the only one with the entry that says so, and then nobody else can win; it
+        wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6).
+        """
+        log, me = self._core.log, self._core.me
+        committed = log.membership_at(self._core.commit_index)
+        return me in membership.all_voters or (committed is not None and me in committed.membership.all_voters)
 
     def _is_busy(self, now: float) -> bool:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""
@@ -171,12 +185,14 @@ class Standing:
         """Members of different rank stand at different times, so that one of them wins at once."""
         core = self._core
         membership = core.log.membership
-        if membership is None or core.me not in membership.all_voters:
+        if membership is None:
             return 0.0
-        if now < self._last_until or core.is_leaving:
+        others = membership.all_voters - {core.me, core.leader}
+        if self.is_last(now) or core.is_leaving or core.me not in membership.all_voters:
             return self._last_place_s(membership)
-        # A witness comes after all who may host: it is of use only where its log is longer than theirs.
-        mine = (core.is_witness, core.me)
-        others = membership.all_voters - {core.leader}
-        before = sum((voter in membership.witnesses, voter) < mine for voter in others)
+        if core.fitness.rank is not None:
+            before = min(core.fitness.rank, len(others))
+        else:  # nobody said: last, and in the order of the ids where that is so of several, witnesses behind
+            mine = (core.is_witness, core.me)
+            before = len(others) + sum((voter in membership.witnesses, voter) < mine for voter in others)
         return before * core.timing.stagger_s

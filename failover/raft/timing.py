@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from failover.raft.messages import HINT_MAX
+
 LEASE_FRACTION = 0.81
 """A lease is this part of the promise that backs it.
 
@@ -51,6 +53,18 @@ class Timing:
     """... or after this many applied command bytes."""
     kept_entries: int = 5_000
     """So many entries stay behind a snapshot, so that a short absence needs none."""
+    voter_grace_s: float = 2.0
+    """A voter that is silent for longer gives its vote to a warm member, where that is of use."""
+    swap_margin: int = 48
+    """A warm member whose hint is higher than a voter's by so much takes its place ..."""
+    swap_dwell_s: float = 30.0
+    """... once that has been so for so long."""
+    fitter_margin: int = 0
+    """A healthy host hands over to a voter whose hint is higher by so much; 0 = never ..."""
+    fitter_dwell_s: float = 10.0
+    """... once that has been so for so long ..."""
+    fitter_rest_s: float = 60.0
+    """... and no sooner than so long after it became host, or last tried."""
 
     def __post_init__(self) -> None:
         assert 0 < self.heartbeat_s < self.promise_s * LEASE_FRACTION - self.margin_s, "heartbeats renew the lease"
@@ -58,3 +72,7 @@ class Timing:
         assert 0 < self.promise_ceiling_first_s <= self.promise_max_s
         assert self.margin_s > 0
         assert self.kept_entries <= self.snapshot_entries
+        assert self.voter_grace_s > 0
+        assert 1 <= self.swap_margin <= HINT_MAX and self.swap_dwell_s >= 0, "a swap gains something"
+        assert 0 <= self.fitter_margin <= HINT_MAX
+        assert self.fitter_dwell_s >= 0 and self.fitter_rest_s >= 0

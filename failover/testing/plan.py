@@ -28,7 +28,7 @@ SIZES = ((3, 0), (3, 0), (3, 0), (5, 0), (5, 0), (3, 1), (4, 0), (2, 0), (2, 1),
 STROKES: Mapping[str, float] = {
     "crash": 3, "crash host": 2, "pause": 2, "pause host": 2, "partition": 3, "cut one way": 3, "cut one link": 2,
     "heal": 4, "slow disk": 2, "hand over": 4, "change membership": 4, "restart all": 4, "cut host": 4,
-    "restart behind host": 2, "crash everybody": 0.3, "resign": 0.5, "burst": 1,
+    "restart behind host": 2, "crash everybody": 0.3, "resign": 0.5, "burst": 1, "change fitness": 2,
 }  # fmt: skip
 """How often each kind of bad luck strikes in an ordinary run, relative to the others."""
 KINDS = (("race", 0.24), ("half sent", 0.05), ("duel", 0.05), ("slow answers", 0.05), ("relay", 0.05))
@@ -118,6 +118,9 @@ class Plan:
                 window_messages=4,
                 batch_bytes=6000,
             )
+        timing = replace(timing, voter_grace_s=dice.choice((0.3, 2.0)))
+        if dice.random() < 0.3:
+            timing = replace(timing, swap_dwell_s=1.0, fitter_margin=32, fitter_dwell_s=0.3, fitter_rest_s=2.0)
         return cls(
             voters,
             learners,

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 
 from failover.ids import MemberId
+from failover.raft.messages import HINT_MAX, UNKNOWN_HINT
 from failover.testing.core_simulation import CoreSimulation
 from failover.testing.plan import WITNESSED, Plan
 from failover.testing.simulated_member import SimulatedMember
@@ -125,6 +126,10 @@ class Schedule:
             return  # what is slow for good cannot be healed
         self._anybody().stall_disk(seconds)
         self._count("disk stalled")
+
+    def _change_fitness(self) -> None:
+        self._anybody().change_fitness(self._dice.choice((UNKNOWN_HINT, 1, 100, 130, 200, HINT_MAX)))
+        self._count("fitness changed")
 
     # --- links ---
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.core import Core
 from failover.raft.effects import Effects, HardState, SnapshotMeta, Write
-from failover.raft.messages import Entry, InstallSnapshot, Message
+from failover.raft.messages import UNKNOWN_HINT, Entry, InstallSnapshot, Message
 
 if TYPE_CHECKING:
     from failover.testing.core_simulation import CoreSimulation
@@ -98,6 +98,8 @@ class SimulatedMember:
         self._disk_queue: list[tuple[Done, Done]] = []
         self._tick_at = math.inf
         self.applied: list[bytes] = []
+        self.hint = UNKNOWN_HINT
+        """How fit the machine is; a process that starts finds it so."""
         self.core: Core
 
     @property
@@ -135,7 +137,13 @@ class SimulatedMember:
             dice=self.simulation.random.random,
             now=self.clock(),
         )
+        self.core.fitness.set_hint(self.hint)
         self.carry_out()
+
+    def change_fitness(self, hint: int) -> None:
+        """The machine is fitter or less fit to host from now on."""
+        self.hint = hint
+        self.core.fitness.set_hint(hint)
 
     def crash(self) -> None:
         """Kill the process; writes that were not complete are lost."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from failover.ids import MemberId
-from failover.raft.messages import Entry
+from failover.raft.messages import HINT_MAX, Entry
 from failover.raft.timing import LEASE_FRACTION
 from failover.testing.checkers import NoProgress, Violation
 from failover.testing.core_simulation import CoreSimulation
@@ -117,6 +117,7 @@ class Trial:
         )
         dice = random.Random(f"sick {self._seed}")
         for me, member in simulation.members.items():
+            member.change_fitness(HINT_MAX)  # else a host might make way for another, as it should
             if me in self._healthy:
                 member.wake()
                 if not member.alive:

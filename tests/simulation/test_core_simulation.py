@@ -38,6 +38,7 @@ EXERCISED = (
     "hand-over begun",
     "membership changed",
     "witness led",
+    "fitness changed",
     "snapshot taken",
     "snapshot installed",
     "snapshot kept",

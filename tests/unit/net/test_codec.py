@@ -27,13 +27,14 @@ memberships = st.sets(member_ids, min_size=2, max_size=6).map(
 )
 entries = st.builds(messages.Entry, numbers, numbers, st.binary(max_size=50), st.none() | memberships)
 releases = st.builds(messages.Release, member_ids, numbers)
+hints = st.integers(0, messages.HINT_MAX)
 core_messages = st.one_of(
     st.builds(messages.PreVoteRequest, numbers, numbers, numbers),
     st.builds(messages.PreVoteResponse, numbers, numbers, st.booleans(), seconds),
     st.builds(messages.VoteRequest, numbers, numbers, numbers, st.none() | releases),
     st.builds(messages.VoteResponse, numbers, numbers, st.booleans(), seconds),
-    st.builds(messages.Heartbeat, numbers, numbers, seconds, numbers),
-    st.builds(messages.HeartbeatResponse, numbers, numbers, seconds, numbers),
+    st.builds(messages.Heartbeat, numbers, numbers, seconds, numbers, st.none() | st.integers(0, 63)),
+    st.builds(messages.HeartbeatResponse, numbers, numbers, seconds, numbers, st.booleans(), hints, st.booleans()),
     st.builds(
         messages.AppendEntries, numbers, numbers, numbers, st.lists(entries, max_size=5).map(tuple), numbers
     ),
@@ -41,6 +42,11 @@ core_messages = st.one_of(
     st.builds(messages.CommitNotice, numbers, numbers),
     st.builds(messages.InstallSnapshot, numbers, numbers, numbers, memberships, numbers, numbers),
     st.builds(messages.HandOver, numbers, releases),
+    st.builds(
+        messages.RankingNotice,
+        numbers,
+        st.lists(st.builds(messages.Ranked, member_ids, hints), max_size=10).map(tuple),
+    ),
 )
 
 
@@ -146,31 +152,37 @@ def heartbeat(*fields) -> bytes:
     "data",
     [
         b"",
-        heartbeat(1, 2, 0.5, 3) + b"\0",  # cbor2.loads would ignore the last byte
-        heartbeat(1, 2, 0.5),
-        heartbeat(1, 2, 0.5, 3, 4),
-        heartbeat(-1, 2, 0.5, 3),
-        heartbeat(2**63, 2, 0.5, 3),
-        heartbeat(True, 2, 0.5, 3),
-        heartbeat(1.0, 2, 0.5, 3),
-        heartbeat(1, 2, -0.5, 3),
-        heartbeat(1, 2, float("nan"), 3),
-        heartbeat(1, 2, float("inf"), 3),
-        heartbeat(1, 2, "0.5", 3),
-        heartbeat(1, 2, None, 3),
+        heartbeat(1, 2, 0.5, 3, 0) + b"\0",  # cbor2.loads would ignore the last byte
+        heartbeat(1, 2, 0.5, 3),
+        heartbeat(1, 2, 0.5, 3, 0, 4),
+        heartbeat(-1, 2, 0.5, 3, 0),
+        heartbeat(2**63, 2, 0.5, 3, 0),
+        heartbeat(True, 2, 0.5, 3, 0),
+        heartbeat(1.0, 2, 0.5, 3, 0),
+        heartbeat(1, 2, -0.5, 3, 0),
+        heartbeat(1, 2, float("nan"), 3, 0),
+        heartbeat(1, 2, float("inf"), 3, 0),
+        heartbeat(1, 2, "0.5", 3, 0),
+        heartbeat(1, 2, None, 3, 0),
+        heartbeat(1, 2, 0.5, 3, 64),
+        heartbeat(1, 2, 0.5, 3, -1),
+        heartbeat(1, 2, 0.5, 3, b""),
+        cbor2.dumps([6, 1, 2, 0.5, 3, False, 256, False]),  # a hint that nobody can have
+        cbor2.dumps([12, 1, [[b"m" * 32, 256]]]),
+        cbor2.dumps([12, 1, [[b"m" * 32, 1]] * 129]),
         cbor2.dumps([12345, 1]),
         cbor2.dumps([]),
-        cbor2.dumps(["5", 1, 2, 0.5, 3]),
-        cbor2.dumps([5.0, 1, 2, 0.5, 3]),
-        cbor2.dumps([True, 1, 2, 3]),
+        cbor2.dumps(["5", 1, 2, 0.5, 3, 0]),
+        cbor2.dumps([5.0, 1, 2, 0.5, 3, 0]),
+        cbor2.dumps([True, 1, 2, 0.5, 3, 0]),
         cbor2.dumps({5: 1}),
         cbor2.dumps(5),
-        b"\x9f\x05\x01\x02\xf9\x38\x00\x03\xff",  # indefinite length
-        cbor2.dumps([5, cbor2.CBORTag(2, b"\1"), 2, 0.5, 3]),  # a big number that would fit
-        cbor2.dumps(cbor2.CBORTag(55799, [5, 1, 2, 0.5, 3])),
-        cbor2.dumps([5, cbor2.CBORTag(28, 1), cbor2.CBORTag(29, 0), 0.5, 3]),  # shared references
-        cbor2.dumps([5, cbor2.CBORTag(35, "(a+)+$"), 2, 0.5, 3]),
-        cbor2.dumps([5, cbor2.CBORTag(4711, 1), 2, 0.5, 3]),
+        b"\x9f\x05\x01\x02\xf9\x38\x00\x03\x00\xff",  # indefinite length
+        cbor2.dumps([5, cbor2.CBORTag(2, b"\1"), 2, 0.5, 3, 0]),  # a big number that would fit
+        cbor2.dumps(cbor2.CBORTag(55799, [5, 1, 2, 0.5, 3, 0])),
+        cbor2.dumps([5, cbor2.CBORTag(28, 1), cbor2.CBORTag(29, 0), 0.5, 3, 0]),  # shared references
+        cbor2.dumps([5, cbor2.CBORTag(35, "(a+)+$"), 2, 0.5, 3, 0]),
+        cbor2.dumps([5, cbor2.CBORTag(4711, 1), 2, 0.5, 3, 0]),
         b"\x81" * 100_000,
         b"\x9b\x7f" + b"\xff" * 7,  # a claim of 2**63 items
         b"\x5b\x00\x00\x00\x7f\xff\xff\xff\xff",

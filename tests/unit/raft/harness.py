@@ -89,7 +89,16 @@ class Bench:
             dice=lambda: 0.5,
             now=now,
         )
+        self.be_ranked()
         self.round()
+
+    def be_ranked(self) -> None:
+        """As if a leader had told the voters their ranks before: in the order of their names, witnesses last."""
+        membership, me = self.core.log.membership, self.core.me
+        if membership is not None and me in membership.all_voters:
+            order = sorted(membership.all_voters, key=lambda voter: (voter in membership.witnesses, voter))
+            self.core.fitness.rank = order.index(me)
+            self.core.standing.wait(self.now)
 
     # --- inputs ---
 

@@ -96,8 +96,16 @@ class Process:
             dice=lambda: self.name.encode()[-1] * 0.15 % 1,
             now=self.clock(),
         )
+        self._be_ranked()
         self._shown, self._shown_commit = self._picture(), self.core.commit_index
         self.carry_out()
+
+    def _be_ranked(self) -> None:
+        """Know a rank by name at first, as no process does: so that a story begins with whom it is about."""
+        membership = self.core.log.membership
+        if self.life == 1 and membership is not None and self.me in membership.all_voters:
+            self.core.fitness.rank = sorted(membership.all_voters).index(self.me)
+            self.core.standing.wait(self.clock())
 
     def crash(self) -> None:
         """Die; what is not durable is gone."""

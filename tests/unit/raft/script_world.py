@@ -17,7 +17,14 @@ from script_process import Process
 from failover.ids import LogIndex, MemberId, Term
 from failover.raft.effects import Effects, HardState
 from failover.raft.membership import Membership
-from failover.raft.messages import Entry, Heartbeat, HeartbeatResponse, InstallSnapshot, Message
+from failover.raft.messages import (
+    Entry,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallSnapshot,
+    Message,
+    RankingNotice,
+)
 from failover.raft.timing import Timing
 from failover.testing.checkers import (
     HeldByQuorum,
@@ -179,7 +186,7 @@ class World:
         elif fate == "cut":
             self.lost(letter)
         else:
-            counts = not isinstance(letter.message, Heartbeat | HeartbeatResponse)
+            counts = not isinstance(letter.message, Heartbeat | HeartbeatResponse | RankingNotice)
             self.at(self.now + DELAY_S, lambda: self.deliver(letter), counts=counts)
 
     def deliver(self, letter: Letter) -> None:
@@ -197,11 +204,13 @@ class World:
             self.at(self.now + TRANSFER_PATIENCE_S, lambda: sender.transfer_failed(letter.to, sender.life))
 
     def _is_shown(self, letter: Letter) -> bool:
-        """Heartbeats are left out unless they carry news: a higher term, or a commit index."""
+        """Heartbeats are left out unless they carry news: a higher term, or a commit index. Advice always is."""
         if self.trace.shows_all:
             return True
         receiver = self.processes.get(letter.to)
         match letter.message:
+            case RankingNotice():
+                return False
             case Heartbeat(commit_index=commit):
                 return receiver is not None and receiver.is_up and receiver.core.commit_index < commit
             case HeartbeatResponse(term=term, is_leaving=is_leaving):

@@ -113,12 +113,14 @@ def test_shrinking_to_one_voter_commits():
 
 def test_a_learner_counts_for_nothing_in_commits_and_is_promoted_when_caught_up():
     """Symptoms: openraft a10d9906; a member added before it exists freezes commits (EastGuard#150)."""
-    leader = Bench(A, log=log_of(1, membership=WITH_D)).lead((B,))
+    leader = Bench(A, log=log_of(1, membership=Membership(frozenset((A, B)), learners=frozenset((D,))))).lead((B,))
     proposed = leader.propose()
     leader.get(D, AppendResponse(leader.core.term, True, LogIndex(1)))
     assert leader.core.commit_index < proposed.index
-    leader.get(D, HeartbeatResponse(leader.core.term, 1, 0.075, LogIndex(1)))
     answer(leader, B).get(D, AppendResponse(leader.core.term, True, proposed.index))
+    leader.keep_lease(0.4, B, D)
+    assert D not in leader.core.log.membership.all_voters, "it may be gone again at once"
+    leader.keep_lease(0.4, B, D)
     assert D in leader.core.log.membership.all_voters
 
 

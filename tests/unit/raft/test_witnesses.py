@@ -11,7 +11,6 @@ from failover.raft.membership import Membership
 from failover.raft.messages import (
     AppendResponse,
     HandOver,
-    HeartbeatResponse,
     InstallSnapshot,
     PreVoteRequest,
     Release,
@@ -80,7 +79,7 @@ def test_a_witness_stands_all_the_same_where_nobody_else_does():
 def test_a_newcomer_can_be_a_witness_and_stays_one_when_it_is_promoted():
     leader = Bench(A, log=log_of(1, membership=Membership(frozenset((A, B))))).lead((B,))
     assert leader.core.change_membership((A, B), (D,), b"", leader.now, new_witnesses=(D,))
-    leader.round().answer_appends(B, D).get(D, HeartbeatResponse(leader.core.term, 1, 0.075, 0))
+    leader.round().answer_appends(B, D).keep_lease(0.7, B, D)
     leader.answer_appends(B, D).answer_appends(B, D)
     membership = leader.core.log.membership
     assert not membership.is_joint and membership.voters == {A, B, D} and membership.witnesses == {D}

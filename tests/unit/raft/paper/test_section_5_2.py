@@ -108,6 +108,7 @@ def first_stand_after_a_lost_round(dice) -> float:
         dice=dice,
         now=0.0,
     )
+    core.fitness.rank = 0  # else it would wait for those of better rank, too
     core.tick(FAR)
     assert core.role is Role.PRE_CANDIDATE
     for voter in (B, C):

@@ -162,8 +162,8 @@ def test_a_vote_is_given_to_a_candidate_that_the_own_membership_does_not_know():
 
 
 def test_a_newcomer_first_receives_the_log_and_counts_for_nothing():
-    learner = Membership(OLD, learners=frozenset((D,)))
-    table = Cluster(*(Bench(name, log=log_of(1, membership=learner)) for name in (A, B, C)))
+    learner = Membership(frozenset((A, B)), learners=frozenset((D,)))
+    table = Cluster(*(Bench(name, log=log_of(1, membership=learner)) for name in (A, B)))
     host = table.with_host()
     for n in range(200):
         host.propose(str(n))
