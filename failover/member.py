@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.events import Event
+from failover.fitness import Fitness
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
 from failover.inbox import EventQueue, EventReader
@@ -21,7 +22,7 @@ from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.nursery import open_hidden_nursery
 from failover.opening import open_identity, open_storage, open_transport
-from failover.records import NAME_SIZE_MAX, Depart, OpenInvite
+from failover.records import NAME_SIZE_MAX, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
 from failover.status import MemberStatus, Status
@@ -77,7 +78,7 @@ class Member:
         leadership, now = core.leadership, self._running.clock()
         membership = core.log.membership
         voters = membership.all_voters if membership else frozenset()
-        ranked = sorted(voter for voter in voters if voter != core.leader)
+        hints = {**core.fitness.hints(), self.id: core.fitness.hint}
         infos = directory.members if directory else {}
         return Status(
             member=self.id,
@@ -93,24 +94,27 @@ class Member:
             snapshot_index=core.log.snapshot_index,
             digest=self._running.replica.machine.digest(),
             members=tuple(
-                self._member_status(member, info.name, voters, now) for member, info in sorted(infos.items())
+                self._member_status(info, voters, hints.get(info.member, 0), now)
+                for _, info in sorted(infos.items())
             ),
-            next_hosts=tuple(ranked),
+            next_hosts=core.fitness.next_hosts(membership, core.leader),
             promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
             timeline=tuple(self._life.watch.timeline),
             dropped=dict(self._running.peers.counters),
             trouble=self._life.trouble,
         )
 
-    def _member_status(self, member: MemberId, name: str, voters: frozenset[MemberId], now: float) -> MemberStatus:
+    def _member_status(self, info: MemberInfo, voters: frozenset[MemberId], hint: int, now: float) -> MemberStatus:
+        member = info.member
         heard, round_trip = self._running.peers.last_heard(member), self._running.peers.round_trip_s(member)
         return MemberStatus(
             member=member,
-            name=name,
+            name=info.name,
             kind="voter" if member in voters else "learner",
             is_host=member == self._core.leader,
             is_connected=member == self.id or (heard is not None and now - heard < 2.0),
             round_trip_ms=round_trip * 1_000 if round_trip is not None else None,
+            hint=hint,
         )
 
     # --- calls ---
@@ -228,6 +232,7 @@ async def open_member(
     settings: Settings | None = None,
     transport: Transport | None = None,
     wake: Callable[[], None] | None = None,
+    fitness: Fitness | None = None,
     surroundings: Surroundings | None = None,
 ) -> AsyncIterator[Member]:
     """Open a member: resume what the storage holds, else join with the ticket, else found a cluster.
@@ -244,6 +249,8 @@ async def open_member(
         settings: timings and limits; equal on all members.
         transport: one's own network in place of UDP; what it carries is encrypted all the same.
         wake: called, from the member's thread, when an event was queued.
+        fitness: the game's own word on how fit this computer is to host, 1 to 255, larger is fitter, 0 = not
+            known; called every few seconds, must return at once. None: measured (`failover.fitness`).
         surroundings: clock, dice and the like; None = the real ones.
 
     Raises:
@@ -277,6 +284,7 @@ async def open_member(
                     machine=machine,
                     settings=settings,
                     serve=serve,
+                    fitness=fitness,
                     surroundings=surroundings,
                     events=EventQueue(wake),
                     nursery=nursery,

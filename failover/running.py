@@ -11,6 +11,7 @@ import trio
 
 from failover.driver import Driver
 from failover.errors import FailoverError, NotAdmitted, Unreachable
+from failover.fitness import Fitness, FitnessWatch
 from failover.hosting import Serve
 from failover.ids import MemberId
 from failover.inbox import EventQueue
@@ -20,6 +21,7 @@ from failover.neighbours import Neighbours, infos_in
 from failover.net.endpoint import Transport
 from failover.opening import Opened
 from failover.raft.core import Core
+from failover.raft.leaving import is_needed
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
@@ -31,6 +33,7 @@ log = logging.getLogger("failover")
 
 CLOSE_S = 1.5
 """Leaving the block waits at most this long for somebody to take over."""
+HAND_OVER_AGAIN_S = 0.02
 FIRST_STATE_S = 30.0
 """A newcomer gives up waiting for the cluster's state after this long."""
 
@@ -47,6 +50,7 @@ class Running:
         machine: StateMachine,
         settings: Settings,
         serve: Serve | None,
+        fitness: Fitness | None,
         surroundings: Surroundings,
         events: EventQueue,
         nursery: trio.Nursery,
@@ -91,6 +95,13 @@ class Running:
             surroundings=surroundings,
             sync_directory=self.neighbours.sync,
             introduce=self.neighbours.introduced,
+        )
+        self._fitness = FitnessWatch(
+            own=fitness,
+            look=surroundings.look_at_computer,
+            round_trips_s=self._round_trips_s,
+            stall_s=lambda: self.core.lateness.value(clock()),
+            set_hint=self.core.fitness.set_hint,
         )
         self.driver.writer = surroundings.open_writer(
             storage, self.driver.stored, self._failed, self._disk_is_troubled
@@ -163,6 +174,7 @@ class Running:
         """Do what is done now and then: watch the server function, keep the address known."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.life.hosting.watch)
+            nursery.start_soon(self._fitness.run)
             nursery.start_soon(self._keep_address_known)
             nursery.start_soon(self.neighbours.ask_who_is_there)
             await self.life.is_over.wait()
@@ -219,25 +231,24 @@ class Running:
 
     async def _make_way(self) -> None:
         life, core = self.life, self.core
-        if not life.is_over.is_set() and core.hand_over(None, self.clock()):
+        while not life.is_over.is_set() and core.leadership is not None:
+            if not core.leadership.has_successor(self.clock()):
+                return
+            core.hand_over(None, self.clock())  # not at once, if a change of the voters is in progress
             self.driver.kick()
-            while core.leadership is not None and not life.is_over.is_set():
+            with trio.move_on_after(HAND_OVER_AGAIN_S):
                 await life.turned.wait()
-        while not life.is_over.is_set() and self._is_needed_for_quorum():
+        while not life.is_over.is_set() and is_needed(core, self.clock()):
             await life.turned.wait()
 
-    def _is_needed_for_quorum(self) -> bool:
-        """Whether there is a leader that will take this member's vote away, and has not done so yet.
-
-        Just after a hand-over the new leader is not known yet, but there was one a moment ago.
-        """
-        core = self.core
-        membership = core.log.membership
-        if membership is None or self.id not in membership.all_voters or core.leader == self.id:
-            return False
-        return self.clock() - core.leader_heard_at < self.settings.timing.promise_max_s
-
     # --- what the parts call ---
+
+    def _round_trips_s(self) -> list[float]:
+        """To the others, as far as they were measured."""
+        membership = self.core.log.membership
+        members = membership.members if membership else frozenset()
+        trips = (self.peers.round_trip_s(member) for member in sorted(members) if member != self.id)
+        return [trip for trip in trips if trip is not None]
 
     def _failed(self, error: BaseException) -> None:
         if not isinstance(error, FailoverError):

@@ -22,6 +22,8 @@ class MemberStatus:
     """Whether something valid was heard of it in the last two seconds (always True for this member itself)."""
     round_trip_ms: float | None
     """None until measured."""
+    hint: int
+    """How fit it is to host, 1 to 255, larger is fitter; 0 = not known. Of the others, as the host counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Status:
     """Of the application's state at `applied_index`."""
     members: tuple[MemberStatus, ...]
     next_hosts: tuple[MemberId, ...]
-    """Who would stand first if the host fell silent now: the voters in the order of their rank."""
+    """Who would stand first if the host fell silent now: the voters in the host's order. Who is in reach and up to
+    date comes first, then who is fittest; who is about to close, or whose server function failed, comes last."""
     promise_ms: float
     """How long a promise the leader asks for now; 0 on the others."""
     timeline: tuple[Change, ...]

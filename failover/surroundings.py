@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.clock import Clock, system_clock
+from failover.fitness import LookAtComputer, look_from_thread
 from failover.writer import OpenWriter, writer_for
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Surroundings:
     """Draws keys and ids."""
     open_writer: OpenWriter = writer_for
     """Makes what carries out the writes; `failover.writer.Writer` says what that must do."""
+    look_at_computer: LookAtComputer = look_from_thread
+    """Says how busy the computer is, and how long its battery will last, for the hint of fitness."""
     look_on: Callable[[Running], None] | None = None
     """Called with the parts of the member before their first round. What it does to them is its own affair."""
     tends_garbage: bool = True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from failover.errors import Closed, FailoverError
+from failover.fitness import Computer as LooksOfComputer
 from failover.hosting import Serve
 from failover.machine import StateMachine
 from failover.member import Member, open_member
@@ -92,6 +93,7 @@ class Process:
             dice=dice.random,
             entropy=dice.randbytes,
             open_writer=self._open_writer,
+            look_at_computer=self._look_at_computer,
             look_on=self._put_together,
             tends_garbage=False,
         )
@@ -116,6 +118,10 @@ class Process:
                     nursery.start_soon(self._close_when_over)
                     await self._closing.wait()
                     nursery.cancel_scope.cancel()
+
+    async def _look_at_computer(self) -> LooksOfComputer:
+        await trio.lowlevel.checkpoint()
+        return LooksOfComputer(busy_s=0.0, total_s=self.world.true_time())
 
     async def _close_when_over(self) -> None:
         """A member that was removed, or stopped, is of no use any more."""

@@ -155,6 +155,7 @@ async def test_leaving_ends_a_membership_for_good(world):
     leaver, others = players[2], players[:2]
     await leaver.member.leave()
     await until(lambda: len(others[0].member.status().members) == 2)
+    await settled(others)
     assert leaver.events()[-1] == failover.Stopped(None)
     assert [event.member for event in others[1].events(failover.MemberLeft)] == [leaver.member.id]
     assert voters(others[0]) == 2
@@ -249,6 +250,7 @@ async def test_a_newcomer_hears_the_host_though_old_entries_do_not_know_it(world
     for number in range(50):
         await players[0].member.request(b"%d" % number)
     host = await world.open(ticket=await players[0].member.invite(), settings=settings)
+    await until(lambda: voters(host) == 3)
     await settled([*players, host])
     await host.member.hand_over(host.member.id)
     await until(lambda: host.member.is_host)
@@ -264,6 +266,7 @@ async def test_who_was_away_follows_a_host_that_joined_meanwhile(world):
     await settled([*players, away])
     await away.close()
     host = await world.open(ticket=await players[0].member.invite())
+    await until(lambda: voters(host) == 3)
     await settled([*players, host])
     await host.member.hand_over(host.member.id)
     await until(lambda: host.member.is_host)

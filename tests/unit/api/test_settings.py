@@ -14,6 +14,7 @@ import failover
         failover.Settings.internet(),
         failover.Settings(reads="quorum"),
         failover.Settings(request_timeout_s=3.5, digest_every=7, timing=failover.Timing(snapshot_entries=9_000)),
+        failover.Settings(timing=failover.Timing(fitter_margin=64, fitter_dwell_s=20.0, voter_grace_s=5.0)),
     ],
 )
 def test_settings_survive_toml(settings):
@@ -44,6 +45,10 @@ def test_what_is_not_named_keeps_its_default():
         ("[timing]\nheartbeat_s = 0.5", "heartbeat"),
         ("[timing]\npromise_s = 2.0", "promise_max_s|fit"),
         ("[timing]\nmargin_s = 0.0", "margin_s|fit"),
+        ("[timing]\nfitter_margin = 256", "fitter_margin|fit"),
+        ("[timing]\nfitter_margin = 0.5", "fitter_margin"),
+        ("[timing]\nswap_margin = 0", "swap_margin|fit"),
+        ("[timing]\nvoter_grace_s = 0.0", "voter_grace_s|fit"),
         ("alive_s = ", "TOML"),
     ],
 )
