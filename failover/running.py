@@ -232,7 +232,7 @@ class Running:
     async def _make_way(self) -> None:
         life, core = self.life, self.core
         while not life.is_over.is_set() and core.leadership is not None:
-            if not core.leadership.has_successor(self.clock()):
+            if not core.leadership.succession.has_somebody(self.clock()):
                 return
             core.hand_over(None, self.clock())  # not at once, if a change of the voters is in progress
             self.driver.kick()

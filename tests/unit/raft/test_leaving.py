@@ -42,7 +42,7 @@ def close(simulation: CoreSimulation, member: SimulatedMember) -> None:
     def may_go() -> bool:
         if core.leadership is None:
             return not is_needed(core, member.clock())
-        if not core.leadership.has_successor(member.clock()):
+        if not core.leadership.succession.has_somebody(member.clock()):
             return True
         core.hand_over(None, member.clock())
         member.carry_out()
