@@ -36,7 +36,7 @@ def voters_wanted(
         seen: every member, the leader included.
         swap: a voter and a learner that has been clearly fitter for long enough, if there are such two.
     """
-    if membership.is_joint or seen[me].is_witness:
+    if membership.is_joint or _may_hand_over(membership, me, seen):
         return None
     present = {voter for voter in membership.voters if voter == me or not _is_away(seen[voter])}
     spare = {learner for learner in membership.learners if seen[learner].is_steady and not _is_away(seen[learner])}
@@ -46,6 +46,8 @@ def voters_wanted(
     if size == 2:  # a third vote costs nothing, and is worth something as soon as its owner is back
         gone = {voter for voter in membership.voters - present if not seen[voter].is_leaving}
         wanted |= frozenset(_in_order(gone, gone, me, seen)[:1])
+    if all(seen[voter].is_witness for voter in wanted):
+        return None
     if _worth(wanted, here, seen) > _worth(membership.voters, here, seen):
         return wanted
     if swap is not None and swap[0] in present - {me} and swap[1] in spare:
@@ -89,6 +91,14 @@ def _known(members: Iterable[MemberId], seen: Mapping[MemberId, Seen]) -> list[S
     return [s for s in each if s.hint != UNKNOWN_HINT and s.is_steady and not s.is_witness and not _is_away(s)]
 
 
+def _may_hand_over(membership: Membership, me: MemberId, seen: Mapping[MemberId, Seen]) -> bool:
+    """Whether this leader is a witness with a player to hand over to, who shall decide."""
+    others = (seen[voter] for voter in membership.voters)
+    return seen[me].is_witness and any(
+        each.is_ready and not each.is_witness and not _is_away(each) for each in others
+    )
+
+
 def _is_away(each: Seen) -> bool:
     return each.is_gone or each.is_leaving
 
@@ -98,7 +108,7 @@ def _size(here: Collection[MemberId], seen: Mapping[MemberId, Seen], *, at_most:
     witnesses = sum(seen[member].is_witness for member in here)
     if len(here) >= 3:
         return min(len(here), at_most) - 1 | 1  # the largest odd number up to that
-    return len(here) - witnesses
+    return max(1, len(here) - witnesses)
 
 
 def _in_order(

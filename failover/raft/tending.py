@@ -80,9 +80,10 @@ class Tending:
         core, progress = self._core, self._leadership.replication.progress
         assert progress.keys() == membership.members - {core.me}
         # Who closes waits for its vote to be taken, though not for long: not until the silent are back, or until
-        # a leader that has only just been elected knows that a warm member is there to stay.
-        somebody_leaves = core.is_leaving or any(each.is_leaving for each in progress.values())
-        grace_s, steady_s = (ALIVE_S, 0.0) if somebody_leaves else (core.timing.voter_grace_s, STEADY_S)
+        # a leader that has only just been elected knows that a warm member is there to stay. A witness that leads
+        # needs somebody to hand over to, as soon as can be.
+        is_urgent = core.is_leaving or core.is_witness or any(each.is_leaving for each in progress.values())
+        grace_s, steady_s = (ALIVE_S, 0.0) if is_urgent else (core.timing.voter_grace_s, STEADY_S)
         return {
             member: self._see_myself(member in membership.witnesses)
             if member == core.me

@@ -111,7 +111,11 @@ def decide(text: str, *, may_swap: bool = False) -> str:
         ("A* B W+~", AS_IT_IS),
         ("A* B- W+", "A"),
         ("A* B~ W+", AS_IT_IS),
+        # one that leads hands over, or gives a vote to whoever it can hand over to
         ("A*+ B c", AS_IT_IS),
+        ("A*+ B~ W+ c", "A C W"),
+        ("A*+ B? W+ c", "A B C"),
+        ("A*+ B~ W+", AS_IT_IS),
         # more voters than we would make, made by hand, stay while they are of use
         ("A* B C D E F G", AS_IT_IS),
         ("A* B C D E F G~", AS_IT_IS),
