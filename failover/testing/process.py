@@ -130,8 +130,10 @@ class Process:
         self._closing.set()
 
     async def _play(self, play: Play, member: Member) -> None:
-        with suppress(Closed):  # the member stopped: `Stopped` says why
+        try:
             await play(member, Random(self.world.dice.random()))
+        except* Closed:  # in a group, too, if it has a nursery
+            pass  # the member stopped: `Stopped` says why
 
     def _open_writer(self, storage: Storage, stored: Stored, failed: Failed, troubled: Troubled) -> Writer:
         world = self.world
