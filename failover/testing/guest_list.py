@@ -186,6 +186,15 @@ class GuestBook:
             for number in range(self._habits.at_once):
                 nursery.start_soon(self._ask, member, f"{name}/{number}", dice)
 
+    async def greet(self, member: Member) -> None:
+        """Put an item on the list now.
+
+        Raises:
+            Refused, OutcomeUnknown, Closed: see `Member.request`.
+        """
+        number = self._begin("at the end", Append(item := self._new_item()))
+        await self._hear(number, partial(member.request, item, timeout=5.0), is_told=True)
+
     async def _ask(self, member: Member, name: str, dice: Random) -> None:
         while True:
             await trio.sleep(dice.expovariate(1 / self._habits.every_s))
@@ -204,13 +213,14 @@ class GuestBook:
         if scope.cancelled_caught:
             self.history.refused(number, self._now())
 
-    async def _hear(self, number: int, ask: Callable[[], Awaitable[bytes]]) -> None:
+    async def _hear(self, number: int, ask: Callable[[], Awaitable[bytes]], *, is_told: bool = False) -> None:
         try:
             reply = await ask()
-        except OutcomeUnknown:
-            self.history.unknown(number, self._now())
-        except (NotHost, Refused, Closed):
-            self.history.refused(number, self._now())
+        except (OutcomeUnknown, NotHost, Refused, Closed) as error:
+            note = self.history.unknown if isinstance(error, OutcomeUnknown) else self.history.refused
+            note(number, self._now())
+            if is_told:
+                raise
         else:
             self.history.replied(number, int(reply), self._now())
 

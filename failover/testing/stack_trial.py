@@ -11,7 +11,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from failover.errors import FailoverError
 from failover.ids import LogIndex, Term
+from failover.member import Member
 from failover.raft.membership import Membership
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -30,6 +32,7 @@ STORMY_S = 30.0
 ELECTS_WITHIN_S = 60.0
 """Handshakes are tried again within 5 s, and with those that were given up within 30."""
 AGREES_WITHIN_S = 60.0
+ASKS_AGAIN_AFTER_S = 0.2
 DIGEST_EVERY = 16
 
 
@@ -80,7 +83,7 @@ class StackTrial:
                 machine=GuestList,
                 serve=self._guest_book.serve if dice.random() < 0.8 else None,
                 play=self._guest_book.play,
-                settings=Settings(timing=draw_timing(dice, self.faults.link), serve_back_off_s=0.5),
+                settings=draw_settings(dice, self.faults.link),
             )
         assert program is not None
         self.program = program
@@ -198,29 +201,35 @@ class StackTrial:
         return False
 
     def _agree(self, healthy: list[Computer]) -> float:
-        """All healthy members apply what is committed now, and a member's request after it."""
+        """All healthy members get an answer from the host, and have applied what is committed by then."""
         world = self.simulation
-        answers: list[object] = []
         asked: set[Process] = set()
+        answered: set[Process] = set()
+        book = self._guest_book
+        task = book.greet if book is not None else Member.read_barrier
 
-        def ask(computer: Computer) -> None:
-            process = computer.process
-            if process is not None and process.member is not None and process not in asked:
-                asked.add(process)
-                process.carry_out(lambda member: member.read_barrier(), answers.append)
+        def ask(process: Process | None) -> None:
+            if process is None or process.member is None or process in asked:
+                return
+            asked.add(process)
+
+            def hears(result: object) -> None:
+                if isinstance(result, FailoverError):
+                    world.time.after(ASKS_AGAIN_AFTER_S, lambda: asked.discard(process))
+                else:
+                    answered.add(process)
+
+            process.carry_out(task, hears)
 
         def is_done() -> bool:
             if not is_quorum(healthy, newest(healthy)):
                 return True
-            for computer in healthy:
-                ask(computer)
-            host = world.onlooker.host()
+            present = [computer for computer in healthy if not computer.is_gone]
+            for computer in present:
+                ask(computer.process)
             goal = len(world.onlooker.one_history.committed)
-            present = [c for c in healthy if not c.is_gone]
-            return (
-                host is not None
-                and len(answers) >= len(present)
-                and all(applied(computer) >= goal - 1 for computer in present)
+            return world.onlooker.host() is not None and all(
+                computer.process in answered and applied(computer) >= goal - 1 for computer in present
             )
 
         return world.run_until(is_done, AGREES_WITHIN_S)
@@ -232,14 +241,19 @@ RACE = Timing(
 """Elections take no time and promises are long: whoever helps too early makes two hosts at once."""
 
 
-def draw_timing(dice: random.Random, link: Link) -> Timing:
-    """The core's numbers: with short logs and small windows often, so that snapshots come all the time."""
+def draw_settings(dice: random.Random, link: Link) -> Settings:
+    """Settings with short logs often, so that snapshots come all the time, and digests that are compared often."""
     timing = Settings().timing if link.delay_s[0] < 0.02 else Settings.internet().timing
     if link.delay_s[1] < 0.02 and dice.random() < 0.25:
         timing = RACE
     if dice.random() < 0.7:
         timing = replace(timing, snapshot_entries=dice.choice((30, 100)), kept_entries=dice.choice((0, 5, 30)))
-    return timing
+    return Settings(
+        timing=timing,
+        serve_back_off_s=0.5,
+        digest_every=dice.choice((4, 256)),
+        reads=dice.choice(("lease", "lease", "quorum")),
+    )
 
 
 def applied(computer: Computer) -> int:
