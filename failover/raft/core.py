@@ -344,12 +344,16 @@ class Core:
             install_snapshot=out.install_snapshot,
             keep_snapshot=out.keep_snapshot,
             send_snapshot=tuple(out.send_snapshot),
-            take_snapshot=not self.is_witness and self.applying.snapshot_is_due(self.durable_index),
+            take_snapshot=(
+                self.applying.has_grown
+                and not self.is_witness
+                and self.applying.snapshot_is_due(self.writing.durable_index)
+            ),
             become_host=become_host,
             reads=tuple(out.reads),
             deadline=self._deadline,
         )
-        self.out = Outbox()
+        out.clear()
         return effects
 
     def _next_deadline(self) -> float:

@@ -119,3 +119,11 @@ class Outbox:
     keep_snapshot: SnapshotMeta | None = None
     send_snapshot: list[MemberId] = field(default_factory=list)
     reads: list[ReadAnswer] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Begin the next round."""
+        self.messages_now.clear()
+        self.messages_after_store.clear()
+        self.install_snapshot = self.keep_snapshot = None
+        self.send_snapshot.clear()
+        self.reads.clear()

@@ -82,9 +82,9 @@ class Leadership:
 
     def lost_at(self, now: float) -> float:
         """When this leader must step down unless more promises come in."""
-        if self.has_released:
-            assert self.handing_over is not None
-            return self.handing_over.give_up_at
+        handing = self.succession.under_way
+        if handing is not None and handing.released:
+            return handing.give_up_at
         return self.lease.lost_at(self.membership, now)
 
     def may_host(self, now: float) -> bool:
@@ -101,12 +101,15 @@ class Leadership:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do (stepping down is the core's to watch)."""
-        due = min(self.replication.deadline, self.succession.deadline)
-        if self.has_released:
-            return due  # heartbeats have ended
+        due = self.replication.deadline
+        if (handing := self.succession.under_way) is not None:
+            due = min(due, handing.deadline)
+            if handing.released:
+                return due  # heartbeats have ended
         due = min(due, self._next_round)
         for progress in self.replication.progress.values():
-            due = min(due, progress.heartbeat_due)
+            if progress.heartbeat_due < due:
+                due = progress.heartbeat_due
         return due
 
     def tick(self, now: float) -> None:
@@ -136,7 +139,7 @@ class Leadership:
         """Once a round: decide what follows from all that came in, then send what there is to send."""
         self.leave_joint()
         self.tending.look(now)
-        if self.handing_over is not None or self.is_witness or self.is_outgoing:
+        if self.succession.under_way is not None or self.is_witness or self.is_outgoing:
             self.succession.go_on(now)
         if self._core.leadership is not self:
             return  # it has just given up
