@@ -134,7 +134,7 @@ class Succession:
         return [voter for voter in sorted(voters) if self._may_take_over(voter, now)]
 
     def best(self, members: Collection[MemberId], now: float) -> MemberId | None:
-        """Whoever was not asked in vain lately: the fittest of those who lack little, else who is furthest along."""
+        """Who was not asked in vain lately: the fittest of those who lack little, else who is furthest along."""
         replication, last_index = self._leadership.replication, self._core.log.last_index
         hints = {each.member: each.hint for each in self._leadership.tending.ranking.order}
 

@@ -108,8 +108,7 @@ class Leadership:
                 return due  # heartbeats have ended
         due = min(due, self._next_round)
         for progress in self.replication.progress.values():
-            if progress.heartbeat_due < due:
-                due = progress.heartbeat_due
+            due = min(due, progress.heartbeat_due)
         return due
 
     def tick(self, now: float) -> None:

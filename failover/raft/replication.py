@@ -39,8 +39,7 @@ class Replication:
         """When something unanswered is due again, or a commit is to be told."""
         due = self.notice_at
         for progress in self.progress.values():
-            if progress.repeat_at < due:
-                due = progress.repeat_at
+            due = min(due, progress.repeat_at)
         return due
 
     def match_index(self, member: MemberId) -> LogIndex:
