@@ -1,0 +1,57 @@
+"""What the explorer leaves out of the real core: measurements, and repeats of what was sent.
+
+Measured delays decide only how long a promise is asked for; here that is a choice, made by an action. Repeats
+decide only how often a message is sent; here every message can arrive any number of times at any later moment.
+Everything else is the core as it ships.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from failover.raft import core, election, leadership, progress, standing
+
+
+class Chosen:
+    """Stands for a `DecayingMax`: shows the value that was chosen, whatever is measured."""
+
+    def __init__(self, half_life_s: float) -> None:
+        self.value_s = 0.0
+
+    def add(self, sample: float, now: float) -> None:
+        """Measure nothing."""
+
+    def value(self, now: float) -> float:
+        """Show what was chosen."""
+        return self.value_s
+
+
+class NeverRepeated:
+    """Stands for a `RoundTrip`: nothing is ever so late that it is sent again."""
+
+    def __init__(self, first_guess_s: float) -> None:
+        pass
+
+    def add(self, sample_s: float) -> None:
+        """Measure nothing."""
+
+    def patience_s(self, least_s: float) -> float:
+        """Wait for ever."""
+        return math.inf
+
+
+@contextmanager
+def abstracted() -> Iterator[None]:
+    """Explore within this block."""
+    with (
+        patch.object(core, "DecayingMax", Chosen),
+        patch.object(progress, "RoundTrip", NeverRepeated),
+        patch.object(progress, "PATIENCE_MAX_S", math.inf),
+        patch.object(election, "REPEAT_FIRST_S", math.inf),
+        patch.object(standing, "VOTE_PATIENCE_S", 0.0),
+        patch.object(leadership, "ALIVE_S", math.inf),
+    ):
+        yield
