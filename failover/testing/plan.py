@@ -152,8 +152,8 @@ class Plan:
             delay_s=(0.0002, 0.002),
             disk_s=(0.0, 0.001),
             clock_rates=CLOCK_RATES,
-            entries_lost=dice.choice((0.0, 0.5, 0.65)),
-            crash_after_answer=dice.choice((0.0, 0.02, 0.08)),
+            entries_lost=dice.choice((0.4, 0.65, 0.65)),
+            crash_after_answer=dice.choice((0.02, 0.1, 0.2)),
         )
         timing = replace(Timing(), batch_bytes=1, window_messages=1, stagger_s=0.003)
         strokes = {"reach one and crash": 3, "crash host": 2, "restart all": 3, "heal": 1, "resign": 2}

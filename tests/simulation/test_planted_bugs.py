@@ -17,6 +17,27 @@ def test_a_planted_bug_is_found(bug):
     assert found.how is not None, f"not within {SEEDS_MAX} seeds"
 
 
+BY_EFFECT = (
+    "lease_outlasts_promise",
+    "lease_is_counted_from_the_answer",
+    "restart_forgets_promises",
+    "votes_while_promised",
+    "vote_is_not_stored",
+    "votes_are_counted_per_answer",
+    "pre_votes_count_as_votes",
+    "logs_are_compared_by_index_alone",
+    "old_terms_are_committed_by_counting",
+)
+
+
+@pytest.mark.parametrize("name", BY_EFFECT)
+def test_runs_that_look_for_a_bug_show_what_comes_of_it(name):
+    """Two hosts, two leaders of a term, a committed entry lost: where nobody watches the rule that was broken."""
+    (bug,) = (bug for bug in BUGS if bug.name == name)
+    found = look_for(bug, by_effect=True)
+    assert found.how is not None, f"not within {SEEDS_MAX} seeds"
+
+
 def test_there_are_bugs_of_every_kind_of_run():
     assert len(BUGS) > 25
     assert {bug.kind for bug in BUGS} == {"ordinary", *(kind for kind, _ in KINDS)}
