@@ -1,8 +1,9 @@
-"""What the explorer leaves out of the real core: measurements, and repeats of what was sent.
+"""What the explorer leaves out of the real core: measurements, repeats of what was sent, and who is fit for what.
 
 Measured delays decide only how long a promise is asked for; here that is a choice, made by an action. Repeats
 decide only how often a message is sent; here every message can arrive any number of times at any later moment.
-Everything else is the core as it ships.
+Who shall vote and who shall host is chosen by actions too, in the place of the autopilot. Everything else is the
+core as it ships.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from failover.raft import core, election, leadership, progress, standing
+from failover.raft import core, election, progress, standing, tending
 
 
 class Chosen:
@@ -31,6 +32,8 @@ class Chosen:
 
 class NeverRepeated:
     """Stands for a `RoundTrip`: nothing is ever so late that it is sent again."""
+
+    is_measured = True
 
     def __init__(self, first_guess_s: float) -> None:
         pass
@@ -52,6 +55,8 @@ def abstracted() -> Iterator[None]:
         patch.object(progress, "PATIENCE_MAX_S", math.inf),
         patch.object(election, "REPEAT_FIRST_S", math.inf),
         patch.object(standing, "VOTE_PATIENCE_S", 0.0),
-        patch.object(leadership, "ALIVE_S", math.inf),
+        patch.object(progress, "ALIVE_S", math.inf),
+        patch.object(tending, "ALIVE_S", math.inf),
+        patch.object(tending.Tending, "look", lambda self, now: None),
     ):
         yield

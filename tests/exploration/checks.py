@@ -72,7 +72,7 @@ class Seen:
             log=tuple(core.log.between(core.log.base_index, core.log.last_index)),
             disk=member.entries,
             commit_index=core.commit_index,
-            rounds=core.leadership.lease._round if core.leadership is not None else 0,
+            rounds=core.leadership.lease.round if core.leadership is not None else 0,
             membership=core.log.membership,
             own=tuple(own),
         )

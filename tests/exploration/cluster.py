@@ -11,6 +11,7 @@ is durably in a later term, anything else when its sender is, too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from failover.ids import MemberId, Term
@@ -288,9 +289,8 @@ def _matters(message: Message, receivers_term: int, senders_term: int) -> bool:
 
 def _rounded(message: Message) -> Message:
     """The same message, so that sums of floats that differ in the last bit make no difference."""
-    if isinstance(message, VOTE_ANSWERS) and message.retry_after_s:
-        return type(message)(message.term, message.request_term, message.granted, round(message.retry_after_s, 6))
+    if isinstance(message, VOTE_ANSWERS):
+        return replace(message, retry_after_s=round(message.retry_after_s, 6))
     if isinstance(message, HeartbeatResponse):
-        fields = (message.term, message.round, round(message.promise_s, 6), message.last_log_index)
-        return HeartbeatResponse(*fields, message.is_leaving)
+        return replace(message, promise_s=round(message.promise_s, 6))
     return message

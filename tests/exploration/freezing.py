@@ -25,9 +25,22 @@ TIMES = {
     "Standing": ("_due", "_last_until"),
     "Election": ("_ask_at", "_asked_at", "_expires"),
     "Leadership": ("_next_round",),
-    "HandingOver": ("give_up_at", "release_at", "repeat_at"),
+    "HandingOver": ("give_up_at", "release_at", "other_target_at", "repeat_at"),
+    "Succession": ("_led_since",),
+    "VainAttempts": ("_until",),
+    "Stagnation": ("_moved_at",),
+    "Tending": ("_began", "_due", "_told_at", "_makes_way_from"),
+    "Dwell": ("_since",),
     "Replication": ("notice_at",),
-    "Progress": ("heard_at", "heartbeat_due", "_waiting_since", "repeat_at"),
+    "Progress": (
+        "heard_at",
+        "heartbeat_due",
+        "_waiting_since",
+        "repeat_at",
+        "_caught_up_at",
+        "_ready_since",
+        "_snapshot_due",
+    ),
     "_Pending": ("since",),
     "Member": ("function_until", "promised"),
 }
@@ -37,11 +50,13 @@ DURATIONS = {
     "Lease": ("_margin_s",),
     "Election": ("_repeat_s", "_yield_s"),
     "Standing": ("_vote_patience_s",),
+    "Patience": ("seconds",),
+    "Progress": ("_snapshot_pause_s",),
     "Member": ("tick_s",),
     "Chosen": ("value_s",),
 }
 JUST_PASSED = -0.001
-REMEMBERED_S = {("Progress", "heard_at"): -1.001, ("Lease", "_sent"): -1.001}
+REMEMBERED_S = {("Progress", "heard_at"): -1.001, ("Lease", "_sent"): -1.001, ("Succession", "_led_since"): -0.301}
 """Fields from which the core counts on: how long ago they matter."""
 
 OBJECT, AGAIN, VALUE, LIST, DEQUE, DICT, SET, TUPLE = range(8)

@@ -72,6 +72,21 @@ def vote_leaves_before_it_is_stored() -> AbstractContextManager[object]:
     return _sent_at_once(VoteResponse)
 
 
+def membership_counts_when_committed() -> AbstractContextManager[object]:
+    """The followers that have not heard of the commit go on with the old quorums."""
+    commit = Core.commit
+
+    def remember(self, index):
+        commit(self, index)
+        self.log.committed = self.commit_index
+
+    def membership(self):
+        at = self.membership_at(max(self.__dict__.setdefault("committed", 1), 1))
+        return at.membership if at else None
+
+    return _both(patch.object(Core, "commit", remember), patch.object(Log, "membership", property(membership)))
+
+
 def lease_counts_from_the_answer() -> AbstractContextManager[object]:
     """The promise began when it was granted, not when its answer came."""
     heard = Leadership.heartbeat_answered
@@ -127,10 +142,11 @@ def deposed_host_votes_at_once() -> AbstractContextManager[object]:
 
 def witness_hosts() -> AbstractContextManager[object]:
     """Permission to host does not ask who has an application."""
-    return patch.object(Leadership, "is_witness", property(lambda self: False))
+    return patch.object(Core, "is_witness", property(lambda self: False))
 
 
 PLANTED = (
+    Planted(membership_counts_when_committed, BY_NAME["joint"]),
     Planted(lease_of_95_percent, BY_NAME["promises"]),
     Planted(release_before_the_function_stopped, BY_NAME["release"]),
     Planted(latest_promise_wins, BY_NAME["promises"]),
