@@ -16,6 +16,11 @@ READY_S = 40.0
 VOTERS_MAX = 5
 
 
+def voters_among(members: int) -> int:
+    """How many of so many members vote once all is well: an odd number from three on."""
+    return members if members < 3 else min(members, VOTERS_MAX) - 1 | 1
+
+
 class Cluster:
     """Some members, each a process; killed at the end of the block."""
 
@@ -28,7 +33,7 @@ class Cluster:
         places: Iterator[dict[str, Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Start them and wait until as many vote as can.
+        """Start them and wait until as many vote as should.
 
         Args:
             size: how many.
@@ -109,7 +114,7 @@ class Cluster:
         return new
 
     def wait_until_complete(self) -> None:
-        """Wait until all are there, as many vote as can, and everybody has applied the same."""
+        """Wait until all are there, as many vote as should, and everybody has applied the same."""
         ids = {self.ids[member] for member in self.members}
 
         def look() -> bool:
@@ -118,7 +123,7 @@ class Cluster:
             voters = [kind for kind, connected in status["members"].values() if kind == "voter" and connected]
             return (
                 set(status["members"]) == ids
-                and len(voters) == min(len(ids), VOTERS_MAX)
+                and len(voters) == voters_among(len(ids))
                 and all(connected for _, connected in status["members"].values())
                 and len({other["applied"] for other in others}) == 1
                 and len({other["host"] for other in others}) == 1

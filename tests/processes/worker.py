@@ -124,16 +124,20 @@ class Worker:
     async def serve(self, host: failover.Host) -> None:
         """Propose every request, until the test wants something worse."""
         self.host = host
-        if self.options.get("alive"):
-            host.alive()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.go_wrong)
+            if self.options.get("alive"):
+                nursery.start_soon(self.say_that_it_lives, host)
             async for request in host.requests():
                 if self.fault == "hang":
                     await trio.sleep_forever()
-                if self.options.get("alive"):
-                    host.alive()
                 await request.propose()
+
+    async def say_that_it_lives(self, host: failover.Host) -> None:
+        """Call `host.alive()` as a game's own loop would, until that hangs."""
+        while self.fault != "hang":
+            host.alive()
+            await trio.sleep(0.1)
 
     async def go_wrong(self) -> None:
         """Raise in the server function, when told to."""
