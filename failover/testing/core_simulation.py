@@ -202,7 +202,8 @@ class CoreSimulation:
         return self._swallow[link]
 
     def _restart(self, member: SimulatedMember, life: int) -> None:
-        if member.life == life:
+        still_goes_wrong = self.faults.crash_after_vote or self.faults.crash_after_answer
+        if member.life == life and still_goes_wrong:
             member.crash()
             member.start()
 

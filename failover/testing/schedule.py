@@ -176,6 +176,8 @@ class Schedule:
         self._count("reached one and crashed")
 
         def die() -> None:
+            if self._simulation.now >= self._ends:
+                return  # the storm is over
             self._simulation.cut.clear()
             self._kill(leader)
 
