@@ -146,9 +146,14 @@ class Sender:
         self.pump(now)
 
     def send_snapshot(self, header: bytes, source: SnapshotSource, now: float) -> None:
-        """Begin a snapshot; an unfinished one to the same peer is given up."""
+        """Begin a snapshot; an unfinished one to the same peer is given up.
+
+        That is no failure to tell of: it would be taken for one of the new transfer, which would begin anew, and
+        give up this one.
+        """
         for each in [each for each in self._active.values() if each.is_snapshot]:
-            self._give_up(each, now)
+            self._emit(frames.end(each.transfer, True), now)
+            self._forget(each)
         self._start(source, header, True, now)
         self.pump(now)
 
@@ -307,13 +312,16 @@ class Sender:
         self._close(outgoing, False)
 
     def _close(self, outgoing: Outgoing, arrived: bool) -> None:
+        if self._forget(outgoing) and outgoing.is_snapshot:
+            self._snapshot_done(arrived)
+
+    def _forget(self, outgoing: Outgoing) -> bool:
         if self._active.pop(outgoing.transfer, None) is None:
-            return
+            return False
         self._in_flight -= len(outgoing.in_flight)
         if not self._in_flight:
             self._rto_at = INFINITE
-        if outgoing.is_snapshot:
-            self._snapshot_done(arrived)
+        return True
 
 
 def _set_bits(bitmap: int, first: int) -> list[int]:

@@ -65,6 +65,17 @@ def test_a_snapshot_of_any_size_arrives_whole(size):
     assert bob.peers._context.budget.used == 0
 
 
+def test_a_snapshot_that_makes_way_for_another_is_no_failure():
+    """It would be taken for a failure of the other one, which would be sent again, and make way in its turn."""
+    network = Network(1, delay_s=0.01)
+    alice, bob = pair(network)
+    snapshot(network, alice, bob, 3_000_000, 0.05)
+    assert alice.peers.snapshots_done == [] == bob.peers.snapshot_inbox
+    snapshot(network, alice, bob, 2_000_000, 20)
+    assert alice.peers.snapshots_done == [(bob.member, True)]
+    assert bob.peers.snapshot_inbox == [(alice.member, announcement(alice, 2_000_000), content(2_000_000))]
+
+
 def test_a_refused_snapshot_is_reported():
     network = Network()
     alice, bob = pair(network, open_sink=lambda member, header, size: None)
