@@ -202,8 +202,7 @@ class Driver:
                 if (following.installing, following.keeping) != before:  # taken; else these bytes are of no use
                     self._received_snapshot = received
         for member, arrived in _taken(peers.snapshots_done):
-            if not arrived:
-                self.core.snapshot_failed(member, now)
+            self.core.transfer_ended(member, now, arrived=arrived)
 
     def _carry_out(self, effects: Effects, now: float) -> None:
         if effects.stop_host is not None:
@@ -282,7 +281,7 @@ class Driver:
 
     def snapshot_failed(self, member: MemberId) -> None:
         """The stored snapshot could not be sent."""
-        self.core.snapshot_failed(member, self.clock())
+        self.core.transfer_ended(member, self.clock(), arrived=False)
         self._changed()
 
     def propose(self, command: bytes) -> LogIndex | None:

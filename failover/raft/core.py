@@ -315,11 +315,11 @@ class Core:
         self._wake(now)
         self.following.installed()
 
-    def snapshot_failed(self, member: MemberId, now: float) -> None:
-        """The transfer of a snapshot to `member` ended without success."""
+    def transfer_ended(self, member: MemberId, now: float, *, arrived: bool) -> None:
+        """The transfer of a snapshot to `member` has ended; what arrived may still be lost there, in a crash."""
         self._wake(now)
         if self.leadership is not None:
-            self.leadership.replication.snapshot_failed(member, now)
+            self.leadership.replication.transfer_ended(member, now, arrived=arrived)
 
     def _hard_state(self) -> HardState:
         return HardState(self.term, self.voted_for, self.promise.ceiling_written_s)

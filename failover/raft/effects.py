@@ -98,7 +98,7 @@ class Effects(NamedTuple):
     """The snapshot just received under this meta is to be stored as it is: a witness has no state to restore, and
     its log goes on behind it; `Core.snapshot_stored` afterwards."""
     send_snapshot: tuple[MemberId, ...] = ()
-    """These members need the stored snapshot; `Core.snapshot_failed` if it did not arrive."""
+    """These members need the stored snapshot; `Core.transfer_ended` afterwards."""
     take_snapshot: bool = False
     """The log has grown: take a snapshot at the applied index; `Core.snapshot_stored` afterwards."""
     become_host: Term | None = None

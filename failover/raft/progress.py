@@ -76,6 +76,10 @@ class Progress:
         """When what was sent is taken for lost."""
         self._snapshot_index, self._snapshot_term = LogIndex(0), Term(0)
         """While SNAPSHOT: what was sent reaches at least so far."""
+        self._has_arrived = False
+        """While SNAPSHOT: all of it is there, though it may not be stored yet."""
+        self.must_have_snapshot = False
+        """While SNAPSHOT: it was asked since then. If it refuses, it crashed, or was busy with another one."""
         self.supplied_index = self._held_index = LogIndex(0)
         """A witness: the newest snapshot that it was sent, and the newest that it said to hold."""
         self._snapshot_due = -math.inf
@@ -179,6 +183,11 @@ class Progress:
     def asked_for_snapshot(self, now: float) -> None:
         """It is asked now and then whether it has the snapshot: its own word of that may be lost."""
         self.repeat_at = now + PATIENCE_MAX_S
+        self.must_have_snapshot = self._has_arrived
+
+    def transfer_arrived(self) -> None:
+        """All of the snapshot is there: who is asked for it from now on has it, is storing it, or has lost it."""
+        self._has_arrived = self.sending is Sending.SNAPSHOT
 
     def is_from_before_snapshot(self, index: LogIndex) -> bool:
         """Whether a match up to `index` does not show that the snapshot has come."""
@@ -246,6 +255,7 @@ class Progress:
         self._in_flight.clear()
         self._in_flight_bytes = 0
         self._probe_in_flight = False
+        self._has_arrived = self.must_have_snapshot = False
         self._waiting_since = self.repeat_at = math.inf
 
     def _patience_s(self) -> float:

@@ -70,6 +70,9 @@ class Replication:
         if progress.has_snapshot(message.hint_index, message.hint_term):
             progress.snapshot_failed(log.last_index)  # it came, and more was compacted meanwhile: look again
             return
+        if progress.must_have_snapshot:  # and says that it has not
+            progress.transfer_failed(log.last_index, now)
+            return
         hint_index = min(message.hint_index, log.last_index)
         found_index, found_term = log.back_up(hint_index, message.hint_term)
         lacks_entries = message.index > message.hint_index and message.hint_index >= progress.match_index
@@ -96,9 +99,12 @@ class Replication:
         progress.supplied_index = snapshot.last_index
         self._core.send_snapshot(witness)
 
-    def snapshot_failed(self, member: MemberId, now: float) -> None:
-        """The transfer of a snapshot to `member` ended without success."""
-        if (progress := self.progress.get(member)) is not None:
+    def transfer_ended(self, member: MemberId, now: float, *, arrived: bool) -> None:
+        """The transfer of a snapshot to `member` has ended."""
+        progress = self.progress.get(member)
+        if progress is not None and arrived:
+            progress.transfer_arrived()
+        elif progress is not None:
             progress.transfer_failed(self._core.log.last_index, now)
 
     def advance_commit(self, now: float) -> None:

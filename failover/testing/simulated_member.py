@@ -91,7 +91,7 @@ class SimulatedMember:
         self._backlog: list[Done] = []
         """What waits for the end of a pause."""
         self.snapshots_received: set[InstallSnapshot] = set()
-        """In this life of the process."""
+        """Arrived, which does not say that any of it was stored before a crash."""
         self._disk_stalled_until = 0.0
         self._disk_batch: list[tuple[Done, Done]] = []
         """What is being written: what becomes durable, and what the process does then."""
@@ -125,7 +125,6 @@ class SimulatedMember:
         self._tick_at = math.inf
         self._disk_batch, self._disk_queue = [], []
         self._backlog.clear()
-        self.snapshots_received.clear()
         first = self.disk.snapshot.last_index if self.disk.snapshot else 0
         self.applied = [command for _, command, _ in self.simulation.one_history.committed[:first]]
         self.core = Core(
@@ -334,10 +333,9 @@ class SimulatedMember:
         self.later(SNAPSHOT_PATIENCE_S, partial(self._transfer_ended, to, message))
 
     def _transfer_ended(self, to: MemberId, message: InstallSnapshot) -> None:
-        if message in self.simulation.members[to].snapshots_received:
-            return
-        self.simulation.happened["snapshot transfer failed"] += 1
-        self.core.snapshot_failed(to, self.clock())
+        arrived = message in self.simulation.members[to].snapshots_received
+        self.simulation.happened["snapshot transfer failed"] += not arrived
+        self.core.transfer_ended(to, self.clock(), arrived=arrived)
         self.carry_out()
 
     def _install(self, meta: SnapshotMeta) -> None:

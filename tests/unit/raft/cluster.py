@@ -140,7 +140,7 @@ class Cluster:
                 if (name, to) not in self.cut and to in self.benches and to not in self.down:
                     heapq.heappush(self._under_way, (self.now + DELAY_S, self._sent, name, to, message))
                 elif isinstance(message, InstallSnapshot):
-                    bench.core.snapshot_failed(to, bench.now)
+                    bench.core.transfer_ended(to, bench.now, arrived=False)
                     bench.round()
 
     def _up(self) -> Iterable[Bench]:

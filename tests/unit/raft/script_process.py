@@ -149,7 +149,7 @@ class Process:
         """A snapshot for `to` did not arrive."""
 
         def take_in() -> None:
-            self.core.snapshot_failed(MemberId(to.encode()), self.clock())
+            self.core.transfer_ended(MemberId(to.encode()), self.clock(), arrived=False)
             self.carry_out()
 
         self._do(life, take_in)

@@ -133,10 +133,31 @@ def test_a_follower_that_was_busy_with_an_older_snapshot_gets_the_new_one_afterw
 
 def test_a_failed_transfer_is_tried_again():
     leader = probe_behind(compacted_leader())
-    leader.core.snapshot_failed(C, leader.now)
+    leader.core.transfer_ended(C, leader.now, arrived=False)
     leader.round()
     probe_behind(leader)
     assert leader.snapshots_sent == [C, C]
+
+
+def test_a_follower_that_crashed_before_the_snapshot_was_stored_gets_it_again():
+    """All had arrived, so the transfer was no failure: the leader would wait for its word for ever."""
+    leader = probe_behind(compacted_leader())
+    leader.core.transfer_ended(C, leader.now, arrived=True)
+    base = leader.core.log.base_index
+    refuse(leader, C, base, (1, 1))
+    assert leader.snapshots_sent == [C], "it was asked before all had arrived"
+    leader.keep_lease(PATIENCE_MAX_S + 0.05, B)
+    refuse(leader, C, base, (1, 1))
+    probe_behind(leader)
+    assert leader.snapshots_sent == [C, C]
+
+
+def test_a_follower_that_refuses_while_the_snapshot_is_on_its_way_is_sent_no_other():
+    leader = probe_behind(compacted_leader())
+    for _ in range(5):
+        leader.keep_lease(PATIENCE_MAX_S + 0.05, B)
+        refuse(leader, C, leader.core.log.base_index, (1, 1))
+    assert leader.snapshots_sent == [C]
 
 
 def test_transfers_that_always_fail_are_tried_ever_more_rarely():
@@ -146,7 +167,7 @@ def test_transfers_that_always_fail_are_tried_ever_more_rarely():
     while leader.now < began + 30:
         if len(leader.snapshots_sent) > len(failed_at):
             failed_at.append(leader.now)
-            leader.core.snapshot_failed(C, leader.now)
+            leader.core.transfer_ended(C, leader.now, arrived=False)
             leader.round()
         leader.keep_lease(0.02, B, C)
         for probe in leader.take(AppendEntries, C):

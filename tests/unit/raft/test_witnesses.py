@@ -203,7 +203,7 @@ def test_a_snapshot_that_does_not_reach_the_witness_is_sent_again_ever_more_rare
     leader = holds(host_with_snapshot(), C)
     for _ in range(2000):
         if leader.core.leadership.replication.progress[C].supplied_index:
-            leader.core.snapshot_failed(C, leader.now)
+            leader.core.transfer_ended(C, leader.now, arrived=False)
         leader.keep_lease(0.02, B, C)
         holds(leader, C)
     assert 8 <= len(leader.snapshots_sent) <= 13
