@@ -23,7 +23,7 @@ from failover.raft.applying import Applying
 from failover.raft.effects import Effects, HardState, Outbox, SnapshotMeta, StopReason
 from failover.raft.election import Election, Stage, answer_pre_vote, answer_vote
 from failover.raft.following import Following
-from failover.raft.handing_over import VainAttempts
+from failover.raft.handing_over import DiskPatience, VainAttempts
 from failover.raft.leadership import Leadership
 from failover.raft.lease import Promise
 from failover.raft.log import Log
@@ -96,6 +96,7 @@ class Core:
         self.is_leaving = False
         """Set before closing: the leader takes this member's vote away, and nobody hands over to it."""
         self.vain_attempts = VainAttempts()
+        self.disk_patience = DiskPatience(timing.write_stall_s)
         self.patience = Patience()
         self.fitness = Fitness()
         self.leadership: Leadership | None = None

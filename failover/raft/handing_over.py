@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 VAIN_S = 5.0
 """Who was asked in vain is asked after all others for so long."""
+DISK_PATIENCE_MAX_S = 16.0
+DISK_FORGIVEN_S = 600.0
+"""After so long without another, a hand-over because of the disk is forgotten."""
 
 
 class VainAttempts:
@@ -41,6 +44,28 @@ class VainAttempts:
     def has(self, member: MemberId, now: float) -> bool:
         """Whether `member` was asked in vain lately."""
         return self._until.get(member, -math.inf) > now
+
+
+class DiskPatience:
+    """How long a write may take before this leader makes way for one with a better disk. Outlives a leadership.
+
+    It doubles each time that this member made way: where all disks are slow, the host would else change with
+    every other write.
+    """
+
+    def __init__(self, first_s: float) -> None:
+        self._first_s = self._seconds = first_s
+        self._made_way_at = -math.inf
+
+    def seconds(self, now: float) -> float:
+        """The patience of this moment."""
+        if now > self._made_way_at + DISK_FORGIVEN_S:
+            self._seconds = self._first_s
+        return self._seconds
+
+    def made_way(self, now: float) -> None:
+        """This member handed over because of its disk."""
+        self._seconds, self._made_way_at = min(2 * self.seconds(now), DISK_PATIENCE_MAX_S), now
 
 
 @dataclass(slots=True)
@@ -87,8 +112,12 @@ class Succession:
 
     def consider(self, now: float) -> None:
         """Begin where this leader is of no use and another would be."""
-        if self.under_way is None and self._should_make_way(now):
+        if self.under_way is not None:
+            return
+        if self._must_make_way(now):
             self.begin(None, now)
+        elif self._disk_holds_up(now) and self.begin(None, now):
+            self._core.disk_patience.made_way(now)
 
     def go_on(self, now: float) -> None:
         """Take the next step of the hand-over under way, if its time has come."""
@@ -162,16 +191,19 @@ class Succession:
         return any(is_young or self._may_take_over(member, now) for member in others)
 
     def _may_take_over(self, member: MemberId, now: float) -> bool:
+        return self._is_in_reach(member, now) and not self._leadership.replication.progress[member].is_leaving
+
+    def _is_in_reach(self, member: MemberId, now: float) -> bool:
         progress = self._leadership.replication.progress.get(member)
-        return progress is not None and progress.is_alive(now) and not progress.is_leaving
+        return progress is not None and progress.is_alive(now)
 
     # --- why ---
 
-    def _should_make_way(self, now: float) -> bool:
+    def _must_make_way(self, now: float) -> bool:
         leadership = self._leadership
         if leadership.is_witness or leadership.is_outgoing:
             return leadership.is_settled
-        return self._cannot_host(now) or self._disk_holds_up(now)
+        return self._cannot_host(now)
 
     def _cannot_host(self, now: float) -> bool:
         """An earlier server function of this member does not come to its end: there would never be a host."""
@@ -180,11 +212,18 @@ class Succession:
         return not core.host_is_stopped and core.tenure is None and now > self._led_since + patience_s
 
     def _disk_holds_up(self, now: float) -> bool:
-        """A disk that hangs keeps this member from being of use: let one lead whose disk is ahead."""
-        if not self._core.disk_hangs(now):
+        """A disk that hangs keeps this member from being of use: let one lead whose disk is ahead.
+
+        But only where the others in reach elect and commit without this disk. Where they do not, nothing would
+        be won, and the host would be lost.
+        """
+        core, membership = self._core, self._leadership.membership
+        if not core.writing.hangs(now, core.disk_patience.seconds(now)):
             return False
+        others = [voter for voter in membership.all_voters - {core.me} if self._is_in_reach(voter, now)]
         target = self.best(self.candidates(now), now)
-        return target is not None and self._leadership.replication.match_index(target) > self._core.durable_index
+        is_ahead = target is not None and self._leadership.replication.match_index(target) > core.durable_index
+        return is_ahead and membership.has_quorum(others)
 
     # --- how ---
 

@@ -8,6 +8,7 @@ from harness import FAR, THREE, A, B, Bench, C, D, E, append, beat, log_of, meta
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
 from failover.raft.effects import StopReason
+from failover.raft.handing_over import DiskPatience
 from failover.raft.membership import Membership
 from failover.raft.messages import (
     AppendResponse,
@@ -281,6 +282,35 @@ def test_a_leader_whose_disk_hangs_hands_over_to_one_whose_disk_is_ahead():
     assert not leader.stops
     leader.keep_lease(0.06, B, C)
     assert leader.stops == [StopReason.HANDED_OVER] and leader.take(HandOver)
+
+
+def test_a_leader_whose_disk_hangs_stays_where_the_others_are_no_quorum():
+    """They could neither elect nor commit without this disk: there would be no host in the end."""
+    two = Membership(frozenset((A, B)))
+    leader = Bench(A, log=log_of(1, membership=two)).lead((B,))
+    leader.disk_is_slow = True
+    leader.propose()
+    leader.answer_appends(B).keep_lease(2.0, B)
+    assert not leader.stops
+
+
+def test_a_leader_whose_disk_hangs_stays_where_too_few_of_the_others_are_in_reach():
+    leader = host()
+    leader.keep_lease(1.1, B)
+    leader.disk_is_slow = True
+    leader.propose()
+    leader.answer_appends(B).keep_lease(2.0, B)
+    assert not leader.stops
+
+
+def test_a_member_that_made_way_because_of_its_disk_is_more_patient_the_next_time():
+    """Where all disks are slow the host would else change with every other write."""
+    patience = DiskPatience(0.25)
+    for now, seconds in ((10.0, 0.25), (20.0, 0.5), (30.0, 1.0)):
+        assert patience.seconds(now) == seconds
+        patience.made_way(now)
+    assert patience.seconds(630.0) == 2.0
+    assert patience.seconds(630.1) == 0.25, "that was long ago"
 
 
 def test_a_leader_whose_disk_hangs_stays_when_no_other_is_better():
