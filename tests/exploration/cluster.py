@@ -93,7 +93,7 @@ class Cluster:
             member.core.take_effects(0.0)
             parts += [self._state_number(member), self.inbox(())]
         budget = tuple(self.model.budget.values())
-        return self.together([*parts, self._history(History((), (), ((founding, Term(1)),), budget, 0))])
+        return self.together([*parts, self.history(History((), (), ((founding, Term(1)),), budget, 0))])
 
     def together(self, parts: Parts) -> int:
         """Make one number of the parts."""
@@ -148,7 +148,8 @@ class Cluster:
             assert number < MASK
         return number
 
-    def _history(self, history: History) -> int:
+    def history(self, history: History) -> int:
+        """Number a history."""
         number = self._history_numbers.setdefault(history, len(self.histories))
         if number == len(self.histories):
             self.histories.append(history)
@@ -203,7 +204,7 @@ class Cluster:
         if type(done := self.actions[action]) is Do and done.what in self._rationed:
             new = new.spent(self.kinds.index(done.what))
         if new is not history:
-            result[-1] = self._history(new)
+            result[-1] = self.history(new)
         if result == parts:
             return None
         return result, step.broken or broken
@@ -259,7 +260,7 @@ class Cluster:
         if result == parts:
             return None
         if self.model.ticks_max is not None:
-            result[-1] = self._history(history._replace(ticks=history.ticks + 1))
+            result[-1] = self.history(history._replace(ticks=history.ticks + 1))
         return result, None
 
     def _forget_messages(self, parts: Parts) -> None:

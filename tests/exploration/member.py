@@ -154,7 +154,8 @@ class Member:
             self.pending.append((effects.write, effects.messages_after_store))
         elif effects.messages_after_store and self.pending:
             write, waiting = self.pending[-1]
-            self.pending[-1] = (write, waiting + effects.messages_after_store)
+            # Once each: the network keeps what was sent, and a state must not grow with every repeated question.
+            self.pending[-1] = (write, tuple(dict.fromkeys(waiting + effects.messages_after_store)))
         else:
             self._send(effects.messages_after_store, model, outcome)
         if effects.apply:

@@ -14,7 +14,7 @@ from failover.raft.core import Core
 from failover.raft.leadership import Leadership
 from failover.raft.lease import Promise
 from failover.raft.log import Log
-from failover.raft.messages import VoteResponse
+from failover.raft.messages import VoteRequest, VoteResponse
 from failover.raft.replication import Replication
 from tests.exploration.model import Model
 from tests.exploration.models import BY_NAME
@@ -135,6 +135,11 @@ def promise_exceeds_the_durable_ceiling() -> AbstractContextManager[object]:
     return patch.object(Promise, "grant", grant)
 
 
+def votes_are_asked_for_before_the_log_is_durable() -> AbstractContextManager[object]:
+    """What a vote was given to is lost in a crash, and the vote is not."""
+    return _sent_at_once(VoteRequest)
+
+
 def deposed_host_votes_at_once() -> AbstractContextManager[object]:
     """... while its server function unwinds."""
     return patch.object(Promise, "bars_until", Promise.until)
@@ -146,6 +151,7 @@ def witness_hosts() -> AbstractContextManager[object]:
 
 
 PLANTED = (
+    Planted(votes_are_asked_for_before_the_log_is_durable, BY_NAME["disk"]),
     Planted(membership_counts_when_committed, BY_NAME["joint"]),
     Planted(lease_of_95_percent, BY_NAME["promises"]),
     Planted(release_before_the_function_stopped, BY_NAME["release"]),

@@ -26,6 +26,7 @@ def elect(cluster: Cluster, first: int, candidate: int) -> int:
                 parts = _propose(cluster, parts, candidate, cluster.names.index(cluster.model.late))
             return cluster.together(parts)
         parts = _done(cluster, parts, -1, "time")
+        parts[-1] = cluster.history(cluster.histories[parts[-1]]._replace(ticks=0))  # the model's begin later
     raise AssertionError("nobody was elected")
 
 

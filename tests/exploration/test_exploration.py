@@ -20,6 +20,7 @@ NEAR = (
     "restart_forgets_promises",
     "votes_while_promised",
     "log_is_not_compared",
+    "membership_counts_when_committed",
     "witness_hosts",
 )
 
