@@ -34,6 +34,9 @@ class Standing:
         self._due = math.inf
         self._last_until = -math.inf
         self._vote_patience_s = VOTE_PATIENCE_S
+        self._stood_at = -math.inf
+        self._round_s = 0.0
+        """Answers were seen to take so long that a shorter round of pre-votes would miss them."""
         self.quorum_is_lost = False
         """Whether the last round of asking reached too few voters."""
         self.reachable = 0
@@ -61,7 +64,7 @@ class Standing:
 
     def back_off(self, now: float, at_least_s: float = 0.0) -> None:
         """Stand again after a random wait."""
-        waited = now + self._dice() * self._core.timing.promise_s
+        waited = now + self._dice() * max(self._core.timing.promise_s, self._round_s)
         self._due = max(self._core.promise.until(), waited, now + at_least_s) + self._stagger_s(now)
 
     def be_last(self, until: float) -> None:
@@ -71,7 +74,7 @@ class Standing:
     def leader_is_known(self) -> None:
         """Somebody leads, by the word of a quorum: what failed before says nothing about the next time."""
         self.quorum_is_lost = False
-        self._vote_patience_s = VOTE_PATIENCE_S
+        self._vote_patience_s, self._round_s = VOTE_PATIENCE_S, 0.0
 
     def is_last(self, now: float) -> bool:
         """Whether every other voter shall stand first."""
@@ -108,6 +111,13 @@ class Standing:
             election.answer(sender, message, now)
         elif election is not None and message.request_term == election.term:
             election.heard_late(sender)
+        elif stage is Stage.PRE_VOTE and message.request_term == self._core.term + 1:
+            self._answer_missed_its_round(now)
+
+    def _answer_missed_its_round(self, now: float) -> None:
+        """Rounds, and the random waits between them, must outlast the round trip: else duels have no end."""
+        took_s = now - self._stood_at
+        self._round_s = max(self._round_s, min(2 * took_s, self._core.timing.promise_max_s))
 
     def own_vote_is_durable(self, now: float) -> None:
         """Count it, in the round that it was given in."""
@@ -141,7 +151,10 @@ class Standing:
             return
         yield_s = self._stagger_s(now)  # before the leader is forgotten: it is not among those who may stand
         core.leader = None
-        self.election = Election(core, Stage.PRE_VOTE, Term(core.term + 1), now, yield_s=yield_s)
+        self._stood_at = now
+        self.election = Election(
+            core, Stage.PRE_VOTE, Term(core.term + 1), now, yield_s=yield_s, patience_s=self._round_s
+        )
         if membership.has_quorum({core.me}):
             self.won(now)
         else:

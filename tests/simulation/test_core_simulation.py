@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from failover.raft.timing import Timing
+from failover.testing.core_simulation import CoreSimulation, Faults
 from failover.testing.trial import Outcome, Trial
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,17 @@ def test_elections_take_as_long_as_promises_not_longer():
     elected = sorted(run(seed).elected_s for seed in SEEDS)
     assert elected[len(elected) // 2] < 1.0
     assert elected[-1] < 15.0
+
+
+@pytest.mark.parametrize("voters", [2, 3, 5])
+def test_members_that_are_far_apart_elect_a_host_that_stays_whatever_their_settings(voters):
+    """With the settings for a LAN and round trips of 400 ms, rounds were over before the answers came."""
+    far = CoreSimulation(1, voters, timing=Timing(), faults=Faults(delay_s=(0.15, 0.2)))
+    far.run(30)
+    host = far.host()
+    assert host is not None
+    far.run(10)
+    assert far.host() is host
 
 
 @pytest.mark.parametrize("seed", [1, 4, 10])

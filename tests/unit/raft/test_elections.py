@@ -491,3 +491,32 @@ def test_a_vote_that_the_living_can_still_win_is_kept_up():
     member.get(B, VoteResponse(member.core.term, member.core.term, False))
     member.at(member.now + 0.1)
     assert member.core.role is Role.CANDIDATE
+
+
+# --- members that are far apart ---
+
+
+def expiry(bench: Bench) -> float:
+    """Stand, and see how long the round of pre-votes is kept up without an answer."""
+    began = bench.stand().now
+    while bench.core.role is Role.PRE_CANDIDATE:
+        bench.at(bench.effects.deadline)
+    return bench.now - began
+
+
+def test_answers_that_miss_their_round_make_the_next_one_longer():
+    """Symptom: no host at all where a round trip takes longer than the promises of a LAN."""
+    bench = Bench(A, now=FAR)
+    assert expiry(bench) == pytest.approx(TIMING.promise_s)
+    refusal = PreVoteResponse(bench.core.term, Term(bench.core.term + 1), False, 0.05)
+    bench.get(B, refusal).sent.clear()
+    assert expiry(bench) == pytest.approx(2 * TIMING.promise_s)
+
+
+def test_rounds_are_short_again_once_somebody_leads():
+    """A cut link or a pause may have been all that made the answers late."""
+    bench = Bench(A, now=FAR)
+    expiry(bench)
+    bench.get(B, PreVoteResponse(bench.core.term, Term(bench.core.term + 1), False, 0.05))
+    bench.get(B, beat(2)).sent.clear()
+    assert expiry(bench) == pytest.approx(TIMING.promise_s)
