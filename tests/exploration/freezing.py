@@ -142,7 +142,9 @@ class Freezer:
             self._classes.append(cls)
         for name, is_time, _ in self._fields[cls]:
             if not is_time and name not in DURATIONS.get(cls.__name__, ()):
-                assert not _holds_floats(getattr(thing, name)), f"{cls.__name__}.{name}: is it a time? Say so here"
+                assert not _holds_floats(getattr(thing, name)), (
+                    f"{cls.__name__}.{name} is new: say in TIMES or DURATIONS what it is"
+                )
         return self._fields[cls]
 
     def _thawed(self, state: Any, made: list[Any], is_time: bool) -> Any:
