@@ -135,8 +135,8 @@ class Following:
             core.send_after_store(sender, AppendResponse(core.term, False, message.last_index))
             return
         core.follow(sender, message.term, now)
-        if self.installing is not None:
-            return
+        if self.installing is not None or self.keeping is not None:
+            return  # one at a time: its bytes would be taken for those of the other; the leader asks again
         meta = SnapshotMeta(message.last_index, message.last_term, message.membership, message.membership_index)
         if message.last_index <= core.commit_index:
             if self._is_worth_keeping(meta):
@@ -154,7 +154,7 @@ class Following:
         """
         core = self._core
         is_news = core.log.snapshot_index < meta.last_index <= min(core.applied_index, core.durable_index)
-        return core.is_witness and is_news and self.keeping is None
+        return core.is_witness and is_news
 
     def _agree(self, sender: MemberId, index: LogIndex) -> None:
         """Say that the logs agree up to `index`; a witness says too how far its snapshot reaches."""

@@ -199,6 +199,15 @@ def test_a_witness_that_has_a_snapshot_as_new_is_sent_none():
     assert holds(leader, C, 12).snapshots_sent == [] and holds(leader, C, 40).snapshots_sent == []
 
 
+def test_a_witness_takes_one_snapshot_at_a_time():
+    """The bytes of the second would be taken for those of the first."""
+    witness = witness_with_log().get(A, announced(15), announced(90))
+    assert [kept.last_index for kept in witness.keeps] == [15] and not witness.installs
+    witness.core.snapshot_stored(witness.keeps[0], witness.now)
+    witness.round().get(A, announced(90))
+    assert [installed.last_index for installed in witness.installs] == [90]
+
+
 def test_a_snapshot_that_does_not_reach_the_witness_is_sent_again_ever_more_rarely():
     leader = holds(host_with_snapshot(), C)
     for _ in range(2000):
