@@ -101,11 +101,9 @@ class Leadership:
     @property
     def deadline(self) -> float:
         """When `tick` has something to do (stepping down is the core's to watch)."""
-        due = self.replication.deadline
-        if (handing := self.succession.under_way) is not None:
-            due = min(due, handing.deadline)
-            if handing.released:
-                return due  # heartbeats have ended
+        due = min(self.replication.deadline, self.succession.deadline)
+        if self.has_released:
+            return due  # heartbeats have ended
         due = min(due, self._next_round)
         for progress in self.replication.progress.values():
             due = min(due, progress.heartbeat_due)

@@ -17,9 +17,6 @@ def is_needed(core: Core, now: float) -> bool:
 
     Just after a hand-over the new leader is not known yet, but there was one a moment ago.
     """
-    log, me = core.log, core.me
-    if log.membership is None or core.leadership is not None:
+    if core.leadership is not None:
         return False
-    committed = log.membership_at(core.commit_index)
-    has_vote = me in log.membership.all_voters or (committed is not None and me in committed.membership.all_voters)
-    return has_vote and now - core.leader_heard_at < core.timing.promise_max_s
+    return core.standing.has_vote() and now - core.leader_heard_at < core.timing.promise_max_s

@@ -140,7 +140,7 @@ class Standing:
     def _stand(self, now: float) -> None:
         core = self._core
         membership = core.log.membership
-        if membership is None or not self._has_vote(membership) or self._is_busy(now):
+        if membership is None or not self.has_vote() or self._is_busy(now):
             self._due = now + core.timing.promise_s
             if membership is not None and now - core.leader_heard_at > FORGET_LEADER_S:
                 core.leader = None
@@ -160,15 +160,17 @@ class Standing:
         else:
             self.election.tick(now)
 
-    def _has_vote(self, membership: Membership) -> bool:
+    def has_vote(self) -> bool:
         """Whether this member counts, or did by the membership that is known to be committed.
 
         Who is to lose its vote may be the only one with the entry that says so, and then nobody else can win; it
         wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6).
         """
         log, me = self._core.log, self._core.me
+        if log.membership is None:
+            return False
         committed = log.membership_at(self._core.commit_index)
-        return me in membership.all_voters or (committed is not None and me in committed.membership.all_voters)
+        return me in log.membership.all_voters or (committed is not None and me in committed.membership.all_voters)
 
     def _is_busy(self, now: float) -> bool:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""
