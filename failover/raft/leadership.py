@@ -73,7 +73,8 @@ class Leadership:
     @property
     def is_outgoing(self) -> bool:
         """Whether this leader has no vote any more: it won in a joint membership that takes its vote away."""
-        return not self.membership.is_joint and self._core.me not in self.membership.voters
+        membership = self.membership
+        return self._core.me not in membership.voters and not membership.is_joint
 
     @property
     def is_changing(self) -> bool:
@@ -134,7 +135,8 @@ class Leadership:
 
     def conclude(self, now: float) -> None:
         """Once a round: decide what follows from all that came in, then send what there is to send."""
-        self.leave_joint()
+        if self.membership.is_joint:
+            self.leave_joint()
         self.tending.look(now)
         if self.succession.under_way is not None or self.is_witness or self.is_outgoing:
             self.succession.go_on(now)

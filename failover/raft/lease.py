@@ -127,10 +127,13 @@ class Lease:
         return self.until(membership) - self._margin_s
 
     def lost_at(self, membership: Membership, now: float) -> float:
-        """When this leader must step down unless promises come in."""
-        usable = self.usable_until(membership)
-        if not self._held and usable > now:
-            self._held = True
+        """When this leader must step down unless promises come in. Asked at every input, so not in small steps."""
+        known = self._known
+        until = known[1] if known is not None and known[0] is membership else self.until(membership)
+        usable = until - self._margin_s
+        if self._held:
+            return usable
+        self._held = usable > now
         return usable if self._held else max(usable, self._first_due)
 
     def _backing(self, member: MemberId) -> float:

@@ -141,8 +141,10 @@ class Replication:
     def flush(self, now: float) -> None:
         """Send every follower what fits into its window: proposals of one round travel as one batch."""
         same: dict[LogIndex, AppendEntries] = {}
+        last_index = self._core.log.last_index
         for member, progress in self.progress.items():
-            while self._has_something_for(progress) and progress.may_send():
+            # A probe is sent even when there are no entries: its answer says where the logs agree.
+            while (progress.next_index <= last_index or progress.sending is Sending.PROBE) and progress.may_send():
                 if progress.next_index <= self._core.log.base_index:
                     self._start_snapshot(member, progress, now)
                     break
@@ -154,10 +156,6 @@ class Replication:
                     message = same[progress.next_index] = self._append_at(progress.next_index)
                 self._core.send_now(member, message)
                 progress.sent(message, now)
-
-    def _has_something_for(self, progress: Progress) -> bool:
-        # A probe is sent even when there are no entries: its answer says where the logs agree.
-        return progress.sending is Sending.PROBE or progress.next_index <= self._core.log.last_index
 
     def _append_at(self, next_index: LogIndex, *, with_entries: bool = True) -> AppendEntries:
         log = self._core.log

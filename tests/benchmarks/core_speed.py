@@ -29,6 +29,7 @@ GROWTH_MAX = 2.0
 """A log a thousand times as long may make no input cost more than so many times as much (the caches of the
 processor are part of it; anything in proportion to the log would be a factor of a hundred and more)."""
 REPEATS = 2_000
+SLICES = 21
 NEVER = Timing(snapshot_entries=1 << 40, snapshot_bytes=1 << 50, uncommitted_bytes=1 << 50, kept_entries=0)
 """The log only grows."""
 
@@ -106,18 +107,23 @@ def messages(bench: Bench) -> list[Row]:
     )
     for title, act in kinds:
         trio = Trio([_founding()])
-        gc.collect()
-        before, began = trio.received, time.process_time()
-        for _ in range(8_000):
-            act(trio)
-        per_s = (trio.received - before) / (time.process_time() - began)
-        rows.append(Row(name=f"core alone, {title}", value=per_s, unit="messages/s", goal=at_least(50_000)))
+        per_s = percentile([_messages_per_s(trio, act) for _ in range(SLICES)], 0.5)
+        rows.append(
+            Row(name=f"core alone, {title}, median", value=per_s, unit="messages/s", goal=at_least(50_000))
+        )
     trio, began = Trio([_founding()]), time.process_time()
     for _ in range(1_000):
         trio.commit(64)
     per_s = 64_000 / (time.process_time() - began)
     rows.append(Row(name="core alone, 64 entries a round, on all three", value=per_s, unit="entries/s"))
     return rows
+
+
+def _messages_per_s(trio: Trio, act: Callable[[Trio], None]) -> float:
+    before, began = trio.received, time.process_time()
+    for _ in range(400):
+        act(trio)
+    return (trio.received - before) / (time.process_time() - began)
 
 
 def _founding() -> Entry:
