@@ -108,6 +108,17 @@ def test_members_that_are_far_apart_elect_a_host_that_stays_whatever_their_setti
     assert far.host() is host
 
 
+def test_slow_disks_everywhere_do_not_drive_the_host_around():
+    """Each leader's disk looks bad to itself, and the next one's is no better."""
+    slow = CoreSimulation(1, 3, timing=Timing(), faults=Faults(disk_s=(0.1, 0.3)))
+    for tenth in range(400):
+        slow.run(0.1)
+        if (host := slow.host()) is not None:
+            host.propose(b"%d" % tenth)
+    assert slow.happened["stopped: handed over"] <= 6
+    assert len(slow.one_history.committed) > 300
+
+
 @pytest.mark.parametrize("seed", [1, 4, 10])
 def test_the_same_seed_gives_the_same_run(seed):
     assert Trial(seed).run() == run(seed)
