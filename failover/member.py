@@ -80,6 +80,10 @@ class Member:
         voters = membership.all_voters if membership else frozenset()
         hints = {**core.fitness.hints(), self.id: core.fitness.hint}
         infos = directory.members if directory else {}
+        members = tuple(
+            self._member_status(info, voters, hints.get(info.member, 0), now) for _, info in sorted(infos.items())
+        )
+        here = {each.member for each in members if each.is_connected}
         return Status(
             member=self.id,
             name=self._running.opened.info.name,
@@ -93,10 +97,8 @@ class Member:
             durable_index=core.durable_index,
             snapshot_index=core.log.snapshot_index,
             digest=self._running.replica.machine.digest(),
-            members=tuple(
-                self._member_status(info, voters, hints.get(info.member, 0), now)
-                for _, info in sorted(infos.items())
-            ),
+            members=members,
+            failures_survived=membership.survivable(here) if membership else 0,
             next_hosts=core.fitness.next_hosts(membership, core.leader),
             promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
             timeline=tuple(self._life.watch.timeline),

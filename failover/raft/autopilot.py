@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from failover.ids import MemberId
 from failover.raft.membership import Membership
 from failover.raft.messages import UNKNOWN_HINT
-from failover.raft.quorum import majority
+from failover.raft.quorum import survivable
 from failover.raft.ranking import Seen
 
 VOTERS_MAX = 5
@@ -78,11 +78,6 @@ def fitter_host(
     if membership.is_joint or best is None or mine == UNKNOWN_HINT or best.hint < mine + margin:
         return None
     return best.member
-
-
-def survivable(voters: Collection[MemberId], here: Collection[MemberId]) -> int:
-    """How many more failures a quorum of `voters` survives, if those that are `here` are all that there are."""
-    return sum(voter in here for voter in voters) - majority(len(voters))
 
 
 def _known(members: Iterable[MemberId], seen: Mapping[MemberId, Seen]) -> list[Seen]:

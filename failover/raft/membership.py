@@ -71,6 +71,10 @@ class Membership:
         """Whether a quorum remains possible once all in `refusing` have said no."""
         return all(quorum.is_majority(half, half - set(refusing)) for half in self.halves())
 
+    def survivable(self, here: Collection[MemberId]) -> int:
+        """How many more failures a quorum survives, if those that are `here` are all that there are."""
+        return min(quorum.survivable(half, here) for half in self.halves())
+
     def agreed(self, value_of: Callable[[MemberId], float]) -> float:
         """The largest value that a quorum has reached: the minimum over the halves."""
         return min(quorum.majority_value(map(value_of, half)) for half in self.halves())

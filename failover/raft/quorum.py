@@ -17,6 +17,11 @@ def is_majority(voters: Collection[MemberId], agreeing: Collection[MemberId]) ->
     return sum(voter in agreeing for voter in voters) >= majority(len(voters))
 
 
+def survivable(voters: Collection[MemberId], here: Collection[MemberId]) -> int:
+    """How many more failures a majority of `voters` survives, if those that are `here` are all that there are."""
+    return sum(voter in here for voter in voters) - majority(len(voters))
+
+
 def majority_value(values: Iterable[float]) -> float:
     """The largest value that a majority has reached (equals or exceeds).
 

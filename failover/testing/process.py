@@ -192,15 +192,20 @@ class Process:
         """Call into the process; if it is paused, when it goes on."""
         if not self.is_alive:
             return
-        if not self.is_running:
-            self._calls.append(callback)
-            return
+        self._calls.append(callback)
+        if self.is_running:
+            self._catch_up()
+            self.step()
+
+    def _catch_up(self) -> None:
+        """Call what has waited; a process that dies in one call never sees the next."""
+        calls, self._calls = self._calls, []
         with self._run.inside():
             try:
-                callback()
+                for callback in calls:
+                    callback()
             except ProcessDied:
                 self.fuse = 0
-        self.step()
 
     def _datagram_arrived(self) -> None:
         if self.is_running:
@@ -243,11 +248,9 @@ class Process:
             self.clock.slept(self.world.true_time() - self._asleep_since)
             self._asleep_since = None
             self.socket.is_deaf = False
-        calls, self._calls = self._calls, []
         with self._run.inside():
             self.socket.wake_reader()
-            for callback in calls:
-                callback()
+        self._catch_up()
         self._due = float("inf")
         self.step()
 

@@ -114,7 +114,10 @@ class Cluster:
         return new
 
     def wait_until_complete(self) -> None:
-        """Wait until all are there, as many vote as should, and everybody has applied the same."""
+        """Wait until all are there, as many vote as should, and everybody has applied the same.
+
+        Votes that are just being given count only when that is done: until then, the old voters are needed too.
+        """
         ids = {self.ids[member] for member in self.members}
 
         def look() -> bool:
@@ -124,6 +127,7 @@ class Cluster:
             return (
                 set(status["members"]) == ids
                 and len(voters) == voters_among(len(ids))
+                and status["survives"] == (len(voters) - 1) // 2
                 and all(connected for _, connected in status["members"].values())
                 and len({other["applied"] for other in others}) == 1
                 and len({other["host"] for other in others}) == 1

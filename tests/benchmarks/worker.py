@@ -147,6 +147,7 @@ class Worker:
             "count": self.machine.count,
             "keys": len(self.machine.data),
             "dropped": dict(status.dropped),
+            "survives": status.failures_survived,
             "members": {m.member.hex(): [m.kind, m.is_connected] for m in status.members},
         }
 

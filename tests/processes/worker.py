@@ -180,6 +180,7 @@ class Worker:
             "term": status.term,
             "applied": status.applied_index,
             "digest": status.digest.hex(),
+            "survives": status.failures_survived,
             "members": {m.member.hex(): [m.kind, m.is_connected] for m in status.members},
         }
 

@@ -60,7 +60,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", help="how many, or A..B with both ends included (100)")
     parser.add_argument("--seed", type=int, help="one seed")
     parser.add_argument("--minutes", type=float, help="run new seeds for so long")
-    parser.add_argument("--level", choices=[*LEVELS, "both"], default="core", help="cores alone, whole members")
+    parser.add_argument(
+        "--level",
+        choices=[*LEVELS, "both"],
+        help="cores alone, whole members, or both in turns (both; with --seed: core)",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
     parser.add_argument("--shrink", action="store_true", help="make each failing run smaller")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the sums there")
@@ -72,6 +76,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--calm", default="", help=f"of {', '.join(CALM)}: what is well")
     parser.add_argument("--members", type=int, help="how many there are at first, at most")
     arguments = parser.parse_args()
+    if arguments.level is None:
+        arguments.level = "both" if arguments.seed is None else "core"
     if arguments.trace and arguments.seed is None:
         parser.error("--trace shows one seed: give --seed too")
     if arguments.trace and arguments.level == "both":

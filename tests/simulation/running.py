@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
+from failover.testing.simulated_disk import ProcessDied
 from failover.testing.trial import Outcome
 from tests.simulation.levels import LEVELS, Level, Variation
 
@@ -57,7 +58,9 @@ def run_seed(level: str, seed: int, variation: Variation) -> Run:
     trial = LEVELS[level].make(seed, variation, None)
     try:
         outcome = trial.run()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # `ProcessDied` is none that a server function could catch by mistake
         failure = Failure(type(error).__name__, str(error))
     simulation = getattr(trial, "simulation", None)
     happened = getattr(simulation, "happened", Counter())
@@ -68,7 +71,7 @@ def run_seed(level: str, seed: int, variation: Variation) -> Run:
 def last_lines(level: str, seed: int, variation: Variation) -> list[str]:
     """Run a seed again, for the last that happened in it."""
     lines: deque[str] = deque(maxlen=LAST_LINES)
-    with suppress(Exception):
+    with suppress(Exception, ProcessDied):
         LEVELS[level].make(seed, variation, lines.append).run()
     return list(lines)
 

@@ -57,3 +57,42 @@ def test_play_goes_on_without_a_change_of_host_while_channels_grow_old_and_are_r
         assert not world.happened["QuorumLost"]
     check_linearizable(book.history, AppendOnlyList()).require()
     assert all(each.is_certain for each in book.history if each.answered_s < 220.0)
+
+
+def test_a_process_may_die_in_what_waited_for_the_end_of_its_pause():
+    """Seed 143434048: the answers to what was written meanwhile leave it, and the first datagram is its last."""
+    with StackSimulation("dies on waking", quiet()) as world:
+        ada, ben = (world.add_computer() for _ in range(2))
+        world.found()
+        world.bring_in([ben])
+        paused = ben.process
+        paused.pause(60.0)
+        paused.call(lambda: paused.socket.send(b"first", ada.address))
+        paused.call(lambda: world.trace("never"))
+        paused.fuse = 0
+        traced: list[str] = []
+        world.trace = traced.append
+        paused.wake()
+        assert not paused.is_alive
+        assert world.happened["crashed in a step"] == 1
+        assert "never" not in traced
+
+
+def test_while_votes_are_being_given_a_member_says_that_no_failure_is_survived_yet():
+    """Three are there and have votes, but until the change is over both of the two old voters are needed."""
+    with StackSimulation("joint", quiet()) as world:
+        ada, *others = (world.add_computer(disk_s=(0.02, 0.03)) for _ in range(3))
+        world.found()
+        seen: set[tuple[int, bool, int]] = set()
+
+        def look() -> bool:
+            membership = ada.process.running.core.log.membership
+            status = ada.process.member.status()
+            voters = sum(each.kind == "voter" for each in status.members)
+            seen.add((voters, membership.is_joint, status.failures_survived))
+            return voters == 3 and not membership.is_joint
+
+        world.bring_in(others)
+        world.run_until(look, 30.0)
+    assert {(3, True, 0), (3, False, 1)} <= seen
+    assert (3, True, 1) not in seen

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failover.ids import MemberId
-from failover.raft.autopilot import VOTERS_MAX, fitness_swap, fitter_host, survivable, voters_wanted
+from failover.raft.autopilot import VOTERS_MAX, fitness_swap, fitter_host, voters_wanted
 from failover.raft.membership import Membership
-from failover.raft.quorum import majority
+from failover.raft.quorum import majority, survivable
 from failover.raft.ranking import Seen
 
 AS_IT_IS = ""

@@ -53,6 +53,19 @@ def test_a_quorum_is_a_majority_of_the_voters_and_while_joint_of_the_outgoing_to
         assert membership.has_quorum(chosen) == expected
 
 
+@given(memberships, groups)
+def test_what_survives_a_number_of_failures_is_what_no_such_loss_stops(membership, here):
+    survives = membership.survivable(here)
+    voters_here = membership.all_voters & here
+    for chosen in SUBSETS:
+        lost = len(voters_here - chosen)
+        if chosen <= voters_here and lost <= survives:
+            assert membership.has_quorum(chosen)
+    worst = [chosen for chosen in SUBSETS if chosen <= voters_here and len(voters_here - chosen) == survives + 1]
+    assert survives < 0 or any(not membership.has_quorum(chosen) for chosen in worst)
+    assert (survives >= 0) == membership.has_quorum(here)
+
+
 @given(memberships)
 def test_any_two_quorums_of_one_membership_share_a_voter(membership):
     quorums = [chosen & membership.all_voters for chosen in quorums_of(membership)]
