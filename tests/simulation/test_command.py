@@ -36,7 +36,9 @@ def failing_seed(variation):
 
 
 def test_runs_that_go_well_are_summed_up(command, tmp_path, capsys):
-    assert command("--seeds", "3..5", "--seconds", "2", "--json", str(tmp_path / "sums.json")) == 0
+    assert (
+        command("--seeds", "3..5", "--level", "core", "--seconds", "2", "--json", str(tmp_path / "sums.json")) == 0
+    )
     sums = json.loads((tmp_path / "sums.json").read_text())
     assert (sums["seeds"], sums["violations"], sums["two_hosts"], sums["failures"]) == (3, 0, 0, [])
     assert sums["simulated_seconds"] > 15
@@ -51,8 +53,9 @@ def test_a_failure_is_printed_with_what_came_before_and_the_command_that_repeats
 ):
     hosts_before_own_no_op(monkeypatch)
     path = tmp_path / "sums.json"
+    options = ("--without", "pause,slow disk")
     seed = failing_seed(Variation(without=frozenset({"pause", "slow disk"})))
-    assert command("--seeds", f"{seed}..{seed}", "--without", "pause,slow disk", "--json", str(path)) == 1
+    assert command("--seeds", f"{seed}..{seed}", "--level", "core", *options, "--json", str(path)) == 1
     printed = capsys.readouterr().out
     replay = f'python -m tests.simulation --level core --seed {seed} --without "pause,slow disk"'
     assert f"replay: {replay} --trace" in printed
@@ -72,7 +75,7 @@ def test_two_hosts_are_counted(command, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Leadership, "may_host", break_it)
     path = tmp_path / "sums.json"
-    assert command("--seeds", "2", "--json", str(path)) == 1
+    assert command("--seeds", "2", "--level", "core", "--json", str(path)) == 1
     assert json.loads(path.read_text())["two_hosts"] == 2
 
 
@@ -142,3 +145,10 @@ def test_a_wrong_option_is_refused(command, wrong, capsys):
     with pytest.raises(SystemExit):
         command(*wrong)
     assert "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "levels"), [(["--seeds", "2"], ["core", "stack"]), (["--seed", "2"], ["core"])])
+def test_both_levels_take_turns_unless_one_seed_is_asked_for(command, capsys, given, levels):
+    assert command(*given, "--seconds", "1") == 0
+    printed = capsys.readouterr().out
+    assert [level for level in LEVELS if f"1 runs, {level}" in printed] == levels
