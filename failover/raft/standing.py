@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from failover.ids import Term
+from failover.ids import LogIndex, Term
 from failover.raft.election import VOTE_PATIENCE_MAX_S, VOTE_PATIENCE_S, Election, Stage
 from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
 
@@ -142,9 +142,10 @@ class Standing:
         membership = core.log.membership
         if membership is None or not self.has_vote() or self._is_busy(now):
             self._due = now + core.timing.promise_s
-            if membership is not None and now - core.leader_heard_at > FORGET_LEADER_S:
+            if now - core.leader_heard_at > FORGET_LEADER_S:
                 core.leader = None
-                self.quorum_is_lost, self.reachable = True, 1  # as far as one can tell who asks nobody
+                if membership is not None:  # as far as one can tell who asks nobody
+                    self.quorum_is_lost, self.reachable = True, 1
             return
         if (barred := core.promise.bars_until()) > now:
             self._due = barred
@@ -161,16 +162,19 @@ class Standing:
             self.election.tick(now)
 
     def has_vote(self) -> bool:
-        """Whether this member counts, or did by the membership that is known to be committed.
+        """Whether this member counts, or did by the membership before, unless that one is known to be over.
 
         Who is to lose its vote may be the only one with the entry that says so, and then nobody else can win; it
-        wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6).
+        wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6). No
+        more than one membership of a log is not committed yet; after a restart, nobody knows whether the last is.
         """
         log, me = self._core.log, self._core.me
         if log.membership is None:
             return False
-        committed = log.membership_at(self._core.commit_index)
-        return me in log.membership.all_voters or (committed is not None and me in committed.membership.all_voters)
+        if me in log.membership.all_voters or log.membership_index <= self._core.commit_index:
+            return me in log.membership.all_voters
+        before = log.membership_at(LogIndex(log.membership_index - 1))
+        return before is not None and me in before.membership.all_voters
 
     def _is_busy(self, now: float) -> bool:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""

@@ -59,9 +59,9 @@ class Disk:
         self.snapshot = meta
 
     def holds(self, index: LogIndex, term: Term) -> bool:
-        """Whether the entry (index, term) is here, or covered by the snapshot."""
+        """Whether the entry (index, term) is here, or covered by the snapshot; 0 is everywhere."""
         covered = self.snapshot is not None and index <= self.snapshot.last_index
-        return covered or self._term_at(index) == term
+        return covered or index == 0 or self._term_at(index) == term
 
     def _term_at(self, index: LogIndex) -> Term | None:
         entry = self.entries.get(index)

@@ -79,9 +79,9 @@ class PromisesKept:
             case HandOver():
                 self._released.add(message.release)
             case VoteRequest():
-                self._helps(sender, sender, now)
+                self._helps(sender, sender, message.term, now)
             case VoteResponse() if message.granted:
-                self._helps(sender, to, now)
+                self._helps(sender, to, message.term, now)
 
     def _promises(self, member: MemberId, holder: Release, message: HeartbeatResponse) -> None:
         sent = self._sent.get((holder.leader, holder.term, message.round))
@@ -89,12 +89,13 @@ class PromisesKept:
             promised = self._promised.setdefault(member, {})
             promised[holder] = max(promised.get(holder, 0.0), sent + RELIED_ON * message.promise_s)
 
-    def _helps(self, member: MemberId, candidate: MemberId, now: float) -> None:
+    def _helps(self, member: MemberId, candidate: MemberId, term: Term, now: float) -> None:
+        """Only to lead in a later term: what waited for the disk while the holder won its own comes too late."""
         promised = self._promised.get(member, {})
         for holder, until in list(promised.items()):
             if until <= now:
                 del promised[holder]
-            elif holder.leader != candidate and holder not in self._released:
+            elif holder.leader != candidate and holder.term < term and holder not in self._released:
                 raise Violation(
                     f"{member.hex()[:8]} helps {candidate.hex()[:8]} at {now:.6f}, and promised "
                     f"{holder.leader.hex()[:8]} in term {holder.term} to help nobody until {until:.6f}"

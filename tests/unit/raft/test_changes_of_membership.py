@@ -161,7 +161,7 @@ def test_a_removed_member_that_knows_it_never_stands():
     """Symptom: a removed member disrupts (hashicorp/raft#477)."""
     removed = Bench(C).oversleep(FAR)
     two = Membership(frozenset((A, B)))
-    removed.get(A, AppendEntries(Term(2), LogIndex(1), Term(1), (entry(2, 2, membership=two),), LogIndex(0)))
+    removed.get(A, AppendEntries(Term(2), LogIndex(1), Term(1), (entry(2, 2, membership=two),), LogIndex(2)))
     removed.sent.clear()
     assert not removed.at(FAR + 10).take(PreVoteRequest)
 

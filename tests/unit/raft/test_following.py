@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from harness import FAR, THREE, A, B, Bench, C, append, beat, entry, log_of, meta, vote
+from harness import FAR, THREE, A, B, Bench, C, D, append, beat, entry, log_of, meta, vote
 from hypothesis import given
 from hypothesis import strategies as st
 
 from failover.ids import LogIndex, Term
 from failover.raft.following import EARLY_BYTES_MAX, EARLY_MESSAGES_MAX
 from failover.raft.log import Log
-from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice, HeartbeatResponse
+from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice, HeartbeatResponse, PreVoteRequest
 
 
 def follower(*terms: int, **options) -> Bench:
@@ -270,3 +270,14 @@ def test_the_founding_membership_counts_from_the_moment_it_is_appended():
     assert bench.core.log.membership is None
     founding = AppendEntries(Term(1), LogIndex(0), Term(0), (entry(1, 1, membership=THREE),), LogIndex(0))
     assert bench.get(A, founding).core.log.membership == THREE
+
+
+def test_a_newcomer_without_a_log_forgets_a_leader_that_went_silent():
+    """Found by the simulation: it never stands, and else it would never ask the others who leads now."""
+    newcomer = Bench(D, log=[]).get(A, beat(1))
+    assert newcomer.core.leader == A
+    newcomer.at(newcomer.now + 0.9)
+    assert newcomer.core.leader == A
+    newcomer.at(newcomer.now + 1.2)
+    assert newcomer.core.leader is None
+    assert not newcomer.take(PreVoteRequest)

@@ -215,6 +215,31 @@ def test_a_voter_that_became_one_of_one_and_crashed_is_elected_by_those_who_know
     assert knows.core.leadership is None or knows.core.leadership.handing_over.target == C
 
 
+def test_who_lost_its_vote_in_an_entry_that_its_heir_lost_stands_after_a_restart_too():
+    """Found by the simulation: {a, b} becomes {b}, b crashes before its disk has the entry, and so does a.
+
+    b needs a's vote by its shorter log, a has no vote by its longer one. What is committed nobody knows any more.
+    """
+    joint, alone = TWO.entering((B,), (A,)), Membership(frozenset((B,)), learners=frozenset((A,)))
+    log = [*log_of(1, membership=TWO), entry(2, 1, membership=joint), entry(3, 1, membership=alone)]
+    knows = Bench(A, log=log, ceiling=0.8)
+    assert knows.core.commit_index == 0
+    knows.win((B,))
+    assert knows.core.leadership is not None
+    knows.answer_heartbeats(B).answer_appends(B)
+    assert knows.core.commit_index >= 3
+    knows.keep_lease(0.3, B)
+    assert knows.core.leadership is None or knows.core.leadership.handing_over.target == B
+
+
+def test_who_lost_its_vote_long_ago_does_not_stand_after_a_restart():
+    joint, alone = TWO.entering((B,), (A,)), Membership(frozenset((B,)), learners=frozenset((A,)))
+    later = alone.with_learners((A, C))
+    log = [*log_of(1, membership=TWO), entry(2, 1, membership=joint)]
+    log += [entry(3, 1, membership=alone), entry(4, 1, membership=later)]
+    assert not Bench(A, log=log).at(FAR).take(PreVoteRequest)
+
+
 def test_a_leader_without_a_vote_hands_over():
     leader = Bench(A).lead()
     learner = Membership(frozenset((B, C)), learners=frozenset((A,)))

@@ -66,6 +66,13 @@ def test_who_promised_does_not_stand_itself():
         promised().says(BEN, EVE, request, 10.5)
 
 
+def test_what_left_for_the_disk_before_the_leader_won_may_come_late():
+    """A vote, or a request for votes, of the leader's own term or of an earlier one elects nobody any more."""
+    late = VoteResponse(Term(1), Term(1), granted=True)
+    promised().says(BEN, EVE, late, 10.5)
+    promised().says(BEN, EVE, VoteRequest(Term(1), LogIndex(0), Term(0)), 10.5)
+
+
 def test_a_refusal_a_promise_of_nothing_and_a_promise_to_others_hold_nobody_up():
     promised().says(BEN, EVE, vote(granted=False), 10.5)
     promised(0.0).says(BEN, EVE, vote(), 10.5)
