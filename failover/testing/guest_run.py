@@ -109,7 +109,7 @@ class _Inside:
         self._runner, self._hooks = runner, hooks
 
     def __enter__(self) -> None:
-        self._before = sys.get_asyncgen_hooks()
+        self._before = tuple(sys.get_asyncgen_hooks())
         trio_run.GLOBAL_RUN_CONTEXT.runner = self._runner
         sys.set_asyncgen_hooks(*self._hooks)
 
@@ -140,7 +140,8 @@ class GuestRun:
             clock=self._clock,
         )
         self._runner = trio_run.GLOBAL_RUN_CONTEXT.runner
-        self._hooks = sys.get_asyncgen_hooks()
+        # A plain tuple: cycles through a struct sequence are not seen by the garbage collector (CPython 3.11).
+        self._hooks = tuple(sys.get_asyncgen_hooks())
         trio_run.GLOBAL_RUN_CONTEXT.__dict__.clear()
         sys.set_asyncgen_hooks(*hooks)
 

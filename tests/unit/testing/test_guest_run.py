@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 
 import pytest
 import trio
@@ -161,6 +163,27 @@ def test_the_async_generators_of_one_run_are_not_closed_by_another():
     now[0] = 5.0
     long.step()
     assert long.is_over and said == ["short", "long"]
+
+
+def test_what_a_run_held_can_be_forgotten():
+    """Found by a long simulation: each run of a member stayed in memory for good."""
+
+    class Held:
+        pass
+
+    def leave() -> weakref.ref[Held]:
+        held = Held()
+
+        async def main() -> None:
+            await trio.sleep(1.0)
+            assert held
+
+        held.run, _ = in_steps(main, [0.0], 10.0)
+        return weakref.ref(held)
+
+    left = leave()
+    gc.collect()
+    assert left() is None
 
 
 def test_a_trio_that_lacks_what_is_needed_is_refused_clearly(monkeypatch):
