@@ -62,6 +62,7 @@ class Life:
         surroundings: Surroundings,
         sync_directory: Callable[[], None],
         introduce: Callable[[tuple[MemberInfo, ...]], None],
+        asked_who_is_there: Callable[[MemberId], None],
     ) -> None:
         self.me = me
         self.driver = driver
@@ -71,7 +72,7 @@ class Life:
         self._emit = emit
         clock = self._clock = surroundings.clock
         self._sync_directory = sync_directory
-        self._introduce = introduce
+        self._introduce, self._asked_who_is_there = introduce, asked_who_is_there
         self.hosting = Hosting(
             me=me,
             driver=driver,
@@ -133,6 +134,8 @@ class Life:
                 self._note_digest(entry.index)
         replica.refresh_view()
         hosting.batch_applied()
+        if any(entry.membership is not None for entry in entries):
+            self._sync_directory()  # what is committed ends the membership of those who left
         if replica.directory is not None:
             self.watch.first_entry(replica.directory.generation, entries[-1].term)
         self._turn()
@@ -157,8 +160,7 @@ class Life:
             case Farewell():
                 self._removed()
             case AskIntroduction():
-                if self.replica.directory is not None:
-                    self.driver.send(sender, Introduction(tuple(self.replica.directory.members.values())))
+                self._asked_who_is_there(sender)
             case Introduction():
                 self._introduce(message.members)
 
@@ -264,6 +266,12 @@ class Life:
         """Refuse if this member is closed or has stopped."""
         if self.is_over.is_set():
             raise Closed("this member is closed or has stopped; nothing happened") from self.error
+
+    async def farewell(self) -> None:
+        """Wait until the others need this member no more: its departure is committed, and known to be."""
+        with trio.move_on_after(self._settings.request_timeout_s):
+            await self.is_over.wait()
+        self.stop(None)
 
     def stop(self, error: BaseException | None) -> None:
         """This member cannot go on."""

@@ -207,6 +207,9 @@ class Member:
     async def leave(self) -> None:
         """End this member's own membership for good, handing over first; the storage is of no use afterwards.
 
+        It returns once the others need it no more, even if they crash at this moment; if they fall silent, after
+        `Settings.request_timeout_s`.
+
         Raises:
             Refused: it is the only voter: close it instead.
             OutcomeUnknown: no host in time; it may happen yet.
@@ -217,7 +220,7 @@ class Member:
         except OutcomeUnknown:
             if not self._life.was_removed:  # else the farewell came before the answer
                 raise
-        self._life.stop(None)
+        await self._life.farewell()
 
 
 @asynccontextmanager

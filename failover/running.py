@@ -95,6 +95,7 @@ class Running:
             surroundings=surroundings,
             sync_directory=self.neighbours.sync,
             introduce=self.neighbours.introduced,
+            asked_who_is_there=self.neighbours.asked_who_is_there,
         )
         self._fitness = FitnessWatch(
             own=fitness,

@@ -228,6 +228,8 @@ class StackSchedule:
         return True
 
     def _full_disk(self) -> bool:
+        if self._faults.disk_s is None:  # memory is never full
+            return False
         disk = self._anybody().disk
         disk.is_full = True
 

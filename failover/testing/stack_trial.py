@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from failover.errors import FailoverError
 from failover.ids import LogIndex, Term
 from failover.member import Member
+from failover.net.addresses import Address
 from failover.raft.membership import Membership
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -170,7 +171,7 @@ class StackTrial:
         match sickness:
             case "off":
                 computer.crash()
-            case "disk full":
+            case "disk full" if computer.disk_s is not None:  # memory is never full
                 computer.disk.is_full = True
             case "disk hangs":
                 computer.disk.stalled_until = float("inf")
@@ -194,7 +195,7 @@ class StackTrial:
     def _has_host(self, healthy: list[Computer]) -> bool:
         if self.simulation.onlooker.host() is not None:  # maybe a sick one: if it serves, that is as well
             return True
-        if not is_quorum(healthy, newest(healthy)):
+        if not is_quorum(in_touch(healthy), newest(healthy)):
             # A learner in reach for its last moments may have been promoted, or a sick member was counted on.
             self.simulation.happened["quorum moved away"] += 1
             return True
@@ -222,9 +223,9 @@ class StackTrial:
             process.carry_out(task, hears)
 
         def is_done() -> bool:
-            if not is_quorum(healthy, newest(healthy)):
+            present = in_touch(healthy)
+            if not is_quorum(present, newest(healthy)):
                 return True
-            present = [computer for computer in healthy if not computer.is_gone]
             for computer in present:
                 ask(computer.process)
             goal = len(world.onlooker.one_history.committed)
@@ -232,7 +233,9 @@ class StackTrial:
                 computer.process in answered and applied(computer) >= goal - 1 for computer in present
             )
 
-        return world.run_until(is_done, AGREES_WITHIN_S)
+        took_s = world.run_until(is_done, AGREES_WITHIN_S)
+        world.happened["lost touch"] += any(not c.is_gone and c not in in_touch(healthy) for c in healthy)
+        return took_s
 
 
 RACE = Timing(
@@ -260,6 +263,30 @@ def applied(computer: Computer) -> int:
     """How far its member has applied; 0 if it is not open."""
     process = computer.process
     return 0 if process is None or process.running is None else process.running.core.applied_index
+
+
+def in_touch(healthy: list[Computer]) -> list[Computer]:
+    """Those of them that are members, and for whom there is a way to one another.
+
+    Who moves while it is out of reach, and comes back when everybody it knew has left, can find nobody, and nobody
+    can find it: it needs a new ticket.
+    """
+    present = [computer for computer in healthy if not computer.is_gone]
+    return [one for one in present if len(present) == 1 or any(may_meet(one, other) for other in present)]
+
+
+def may_meet(one: Computer, other: Computer) -> bool:
+    """Whether each takes the other for a member, and one of them knows where the other is."""
+    here, there = addresses(one, other), addresses(other, one)
+    return one is not other and bool(here and there) and (other.address in here or one.address in there)
+
+
+def addresses(one: Computer, other: Computer) -> tuple[Address | None, ...]:
+    """Where the one would look for the other; at least one, maybe None, if it takes it for a member."""
+    if one.process is None or one.process.running is None or other.member is None:
+        return (other.address,)  # not open yet: give it time
+    peer = one.process.running.peers._members.get(other.member)
+    return (peer.address, *peer.hints, *peer.told) if peer is not None else ()
 
 
 def ends(computer: Computer) -> Ends:

@@ -171,9 +171,12 @@ def test_what_a_run_held_can_be_forgotten():
     class Clock(list):
         """Known to the run, and knows the run."""
 
+    async def main():
+        await trio.sleep(1.0)
+
     def leave() -> weakref.ref[Clock]:
         clock = Clock([0.0])
-        clock.run, _ = in_steps(lambda: trio.sleep(1.0), clock, 10.0)
+        clock.run, _ = in_steps(main, clock, 10.0)
         return weakref.ref(clock)
 
     left = leave()
