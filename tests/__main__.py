@@ -1,5 +1,6 @@
 """`python -m tests`: every check in turn, from the quickest; stops at the first that fails.
 
+Tests in virtual time run on all processors at once, then those that look at the real clock, one by one.
 Arguments go to pytest: `python -m tests tests/unit -k storage`.
 """
 
@@ -10,21 +11,26 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CHECKS = (
-    ("ruff", "check", "."),
-    ("ruff", "format", "--check", "."),
-    ("mypy",),
-    ("pytest",),
+VIRTUAL = (
+    "tests/simulation",
+    "tests/exploration",
+    "tests/unit/raft",
+    "tests/unit/testing",
+    "tests/unit/demo_game",
+)
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+TESTS = (
+    ("pytest", "--numprocesses=auto", "--dist=loadfile", *VIRTUAL),
+    ("pytest", *(f"--ignore={folder}" for folder in VIRTUAL)),
 )
 
 
 def main() -> int:
     """Run the checks with the interpreter that runs this; return the exit status of the last one run."""
-    for tool, *arguments in CHECKS:
-        extra = sys.argv[1:] if tool == "pytest" else []
-        command = [sys.executable, "-m", tool, *arguments, *extra]
-        print(f"--- {tool} {' '.join(arguments + extra)}", flush=True)
-        done = subprocess.run(command, cwd=ROOT, check=False)
+    tests = (("pytest", *sys.argv[1:]),) if len(sys.argv) > 1 else TESTS
+    for tool, *arguments in (*CHECKS, *tests):
+        print(f"--- {tool} {' '.join(arguments)}", flush=True)
+        done = subprocess.run([sys.executable, "-m", tool, *arguments], cwd=ROOT, check=False)
         if done.returncode:
             return done.returncode
     return 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -48,11 +49,13 @@ class Bug:
     plant: Callable[[Patch], None]
     kind: str
     """Of the runs that look for it; "whole members" = of the other simulator."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """For a run of whole members."""
 
     def run(self, seed: int) -> None:
         """Run one seed of the kind of run that looks for it."""
         if self.kind == WHOLE_MEMBERS:
-            StackTrial(seed).run()
+            StackTrial(seed, **self.options).run()
         else:
             Trial(seed, plan=Plan.draw(seed, self.kind)).run()
 
@@ -378,7 +381,7 @@ def bugs_of_whole_members() -> list[Bug]:
     """Those of the upper layers, which stand beside their test."""
     from tests.simulation import test_stack_planted_bugs as above
 
-    return [Bug(plant, WHOLE_MEMBERS) for plant in above.BUGS]
+    return [Bug(plant, WHOLE_MEMBERS, above.KIND_OF_RUN.get(plant, {})) for plant in above.BUGS]
 
 
 @dataclass(frozen=True)
