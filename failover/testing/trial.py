@@ -195,6 +195,8 @@ class Trial:
         simulation.run(1.0 if needed < LEASE_FRACTION * timing.promise_s else LEARNS_DELAYS_WITHIN_S)
         tenures, sent = simulation.one_host.tenures, Counter(simulation.sent)
         host = simulation.host()
+        if not self._is_still_quorum():  # whoever hosts does so with the help of the sick, as long as that lasts
+            raise NoProgress("a member that is sick was given a vote that is needed")
         simulation.run(CALM_S)
         if simulation.one_host.tenures != tenures or host is None or simulation.host() is not host:
             raise NoProgress(f"the host changed without a reason: {simulation.picture()}")
