@@ -92,8 +92,10 @@ class CoreRules:
                     self._hands_over(member, to)
 
     def _hands_over(self, member: SimulatedMember, to: MemberId) -> None:
-        log = member.core.log
-        if not self._members[to].disk.holds(log.last_index, log.last_term):
+        log, disk = member.core.log, self._members[to].disk
+        if disk.hard_state.term > member.core.term:
+            return  # somebody leads there already, and may have replaced what it held
+        if not disk.holds(log.last_index, log.last_term):
             raise Violation(f"{member.me!r} hands over to {to!r}, which does not hold {log.last_index}")
 
     def _takes_snapshot(self, member: SimulatedMember) -> None:
