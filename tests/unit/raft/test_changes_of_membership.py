@@ -157,6 +157,10 @@ def test_a_new_member_does_not_cost_the_leader_its_lease():
     assert not leader.keep_lease(0.5, B, C).stops
 
 
+def test_who_does_not_lead_changes_nothing():
+    assert Bench(B).core.change_membership(frozenset((A, B)), frozenset(), b"", 0.0) is None
+
+
 def test_a_removed_member_that_knows_it_never_stands():
     """Symptom: a removed member disrupts (hashicorp/raft#477)."""
     removed = Bench(C).oversleep(FAR)

@@ -181,6 +181,16 @@ def test_a_heartbeat_never_makes_a_short_log_look_reverted():
     assert bench.core.commit_index == 1 and not bench.take(AppendResponse)
 
 
+def test_much_that_is_committed_at_once_is_applied_in_parts_and_nobody_waits_for_the_next():
+    bench = follower(1)
+    bench.core.receive(A, append(2, (1, 1), *[2] * 299, commit=300), bench.now)
+    for upto in (256, 300):
+        effects = bench.core.take_effects(bench.now)
+        assert effects.apply[-1].index == upto
+        assert (effects.deadline <= bench.now) == (upto < 300)
+        bench.core.applied(LogIndex(upto), bench.now)
+
+
 def test_two_leaders_in_one_term_are_a_mistake_of_our_own_and_stop_the_member():
     """Symptom: tolerated instead of stopped (eBay/NuRaft#531)."""
     leader = Bench(A).lead()

@@ -324,3 +324,17 @@ def test_losing_the_lease_after_a_release_is_no_sign_of_slow_answers():
     value = leader.core.quorum_delay.value(leader.now)
     leader.at(leader.now + 1.0)
     assert leader.core.quorum_delay.value(leader.now) <= value
+
+
+def test_who_was_deposed_does_not_stand_while_its_server_function_unwinds():
+    """Its own word is part of the quorum that the lease rests on."""
+    host = Bench(A).lead()
+    host.host_is_slow = True
+    host.get(B, HeartbeatResponse(Term(9), 1, 0.0, 1))
+    assert host.core.leadership is None and not host.core.host_is_stopped
+    lease_ends = host.core.promise.unwinding_until
+    assert lease_ends > host.now
+    host.sent.clear()
+    host.core.standing._due = host.now - 1.0  # whatever it was waiting for is over
+    assert not host.at(lease_ends - 0.001).take(PreVoteRequest)
+    assert host.at(lease_ends + 1.0).take(PreVoteRequest)

@@ -161,6 +161,14 @@ def test_who_closes_waits_until_the_membership_without_it_is_committed():
     assert not is_needed(member.get(A, CommitNotice(Term(2), LogIndex(3))).core, member.now)
 
 
+def test_who_leads_is_not_waited_for_it_hands_over():
+    assert not is_needed(Bench(A).lead().core, 0.0)
+
+
+def test_who_has_no_log_has_no_vote():
+    assert not is_needed(Bench(D, log=[]).core, 0.0)
+
+
 def test_who_closes_waits_for_no_leader_that_is_gone():
     member = closing(commit=2)
     assert not is_needed(member.oversleep(FAR + 1.1).core, member.now)

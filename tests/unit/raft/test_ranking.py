@@ -163,6 +163,15 @@ def test_a_follower_shows_the_order_that_its_leader_told_and_no_stranger():
     assert follower.core.fitness.told == told
 
 
+def test_who_hosts_next_is_told_in_the_order_that_is_known_without_leader_and_witnesses():
+    follower = Bench(B).oversleep(FAR).get(A, beat(2), RankingNotice(Term(2), (Ranked(C, 9), Ranked(B, 3))))
+    fitness, five = follower.core.fitness, Membership(frozenset((A, B, C, D, E)), witnesses=frozenset((E,)))
+    assert fitness.next_hosts(five, A) == (C, B, D), "of whom nothing was told comes last"
+    assert fitness.next_hosts(five, None) == (C, B, A, D)
+    assert fitness.next_hosts(None, None) == ()
+    assert fitness.hints() == {C: 9, B: 3}
+
+
 def test_the_order_makes_nobody_follow():
     member = Bench(B).at(FAR).stand().get(A, RankingNotice(member_term := Term(1), (Ranked(A, 1),)))
     assert member.core.election is not None and member_term == member.core.term and not member.core.fitness.told

@@ -200,6 +200,16 @@ def test_a_tail_is_kept_so_that_a_short_absence_needs_no_snapshot():
     assert leader.writes[-1].compact_to == leader.core.log.base_index
 
 
+def test_a_snapshot_with_no_more_before_it_than_is_kept_cuts_nothing_off():
+    bench = Bench(A, timing=replace(Timing(), snapshot_entries=10, kept_entries=10)).lead((B,))
+    while not bench.snapshots_taken:
+        bench.propose()
+        bench.answer_appends(B)
+    writes, made = len(bench.writes), take_snapshot(bench)
+    assert bench.core.log.snapshot_index == made.last_index == 10
+    assert bench.core.log.base_index == 0 and len(bench.writes) == writes
+
+
 def test_a_snapshot_waits_until_what_it_covers_is_durable():
     """Apply may pass the durable index; stored snapshots and compaction may not (design.md, section 4)."""
     leader = Bench(A, timing=SMALL).lead()
