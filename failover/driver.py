@@ -54,6 +54,9 @@ class Upstairs(Protocol):
     def guest_message(self, sender: MemberId, message: object) -> None:
         """A message on a guest's channel."""
 
+    def departed_message(self, sender: MemberId, message: object) -> None:
+        """A message of somebody who was a member until not long ago."""
+
     def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
         """Store and restore; call `Driver.snapshot_installed` afterwards."""
 
@@ -94,6 +97,8 @@ class Driver:
         self._transport = transport
         self._codec = codec
         self._core_kinds = frozenset(cls for kind, cls in codec.kinds.items() if kind <= CORE_KIND_MAX)
+        self.departed: frozenset[MemberId] = frozenset()
+        """Whom the net still hears, though they are members no more."""
         self._sleep = trio.CancelScope()
         self._wake_at = math.inf
         self._in_round = False
@@ -185,7 +190,9 @@ class Driver:
         messages = tuple(peers.inbox)
         peers.inbox.clear()
         for sender, message in messages:
-            if type(message) not in core_kinds:
+            if sender in self.departed:
+                self.upstairs.departed_message(sender, message)
+            elif type(message) not in core_kinds:
                 self.upstairs.message(sender, message)
             elif type(message) is not InstallSnapshot:  # one without its bytes is of no use
                 self.core.receive(sender, message, now)  # type: ignore[arg-type]
@@ -195,7 +202,7 @@ class Driver:
             for sender, message in guests:
                 self.upstairs.guest_message(sender, message)
         for sender, header, received in _taken(peers.snapshot_inbox):
-            if isinstance(header, InstallSnapshot):
+            if isinstance(header, InstallSnapshot) and sender not in self.departed:
                 following = self.core.following
                 before = following.installing, following.keeping
                 self.core.receive(sender, header, now)

@@ -62,7 +62,8 @@ class Life:
         surroundings: Surroundings,
         sync_directory: Callable[[], None],
         introduce: Callable[[tuple[MemberInfo, ...]], None],
-        asked_who_is_there: Callable[[MemberId], None],
+        left: Callable[[MemberId], None],
+        say_farewell: Callable[[MemberId], None],
     ) -> None:
         self.me = me
         self.driver = driver
@@ -72,7 +73,7 @@ class Life:
         self._emit = emit
         clock = self._clock = surroundings.clock
         self._sync_directory = sync_directory
-        self._introduce, self._asked_who_is_there = introduce, asked_who_is_there
+        self._introduce, self._left, self._say_farewell = introduce, left, say_farewell
         self.hosting = Hosting(
             me=me,
             driver=driver,
@@ -119,6 +120,7 @@ class Life:
     def apply(self, entries: tuple[Entry, ...]) -> None:
         """Apply, answer, compare."""
         replica, hosting, me = self.replica, self.hosting, self.me
+        directory = replica.directory
         for entry in entries:
             try:
                 applied = replica.apply(entry)
@@ -134,8 +136,8 @@ class Life:
                 self._note_digest(entry.index)
         replica.refresh_view()
         hosting.batch_applied()
-        if any(entry.membership is not None for entry in entries):
-            self._sync_directory()  # what is committed ends the membership of those who left
+        if replica.directory is not directory or any(entry.membership is not None for entry in entries):
+            self._sync_directory()  # once for all: who came and went in between is of no interest
         if replica.directory is not None:
             self.watch.first_entry(replica.directory.generation, entries[-1].term)
         self._turn()
@@ -160,7 +162,8 @@ class Life:
             case Farewell():
                 self._removed()
             case AskIntroduction():
-                self._asked_who_is_there(sender)
+                if self.replica.directory is not None:
+                    self.driver.send(sender, Introduction(tuple(self.replica.directory.members.values())))
             case Introduction():
                 self._introduce(message.members)
 
@@ -168,6 +171,11 @@ class Life:
         """A message of somebody who is no member."""
         if isinstance(message, JoinRequest):
             self.admission.guest_asks(sender, message)
+
+    def departed_message(self, sender: MemberId, message: object) -> None:
+        """Who has departed is told so when it asks who is there; nothing else is taken from it."""
+        if isinstance(message, AskIntroduction):
+            self._say_farewell(sender)
 
     def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
         """Take over a leader's snapshot."""
@@ -267,9 +275,17 @@ class Life:
         if self.is_over.is_set():
             raise Closed("this member is closed or has stopped; nothing happened") from self.error
 
-    async def farewell(self) -> None:
-        """Wait until the others need this member no more: its departure is committed, and known to be."""
-        with trio.move_on_after(self._settings.request_timeout_s):
+    async def leave(self) -> None:
+        """Have the own membership ended, and wait until the others need this member no more."""
+        core, deadline = self.driver.core, trio.current_time() + self._settings.request_timeout_s
+        core.is_leaving = True  # its vote goes first, and nobody hands over to it any more
+        try:
+            await self.act(Depart(self.me))
+        except BaseException:
+            if not self.was_removed:  # else the farewell came before the answer
+                core.is_leaving = False
+                raise
+        with trio.CancelScope(deadline=deadline):
             await self.is_over.wait()
         self.stop(None)
 
@@ -298,13 +314,13 @@ class Life:
         self._emit(StopHost(epoch, reason, error))
 
     def _acted(self, action: SystemAction) -> None:
-        self._sync_directory()
         directory = self.replica.directory
         assert directory is not None
         if isinstance(action, Admit) and action.info.member in directory.members:
             self._emit(MemberJoined(action.info.member, action.info.name))
         elif isinstance(action, Depart):
             self.was_removed |= action.member == self.me
+            self._left(action.member)
             self._emit(MemberLeft(action.member, ""))
 
     def _note_digest(self, index: LogIndex) -> None:

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from failover.errors import NotHost, OutcomeUnknown, UsageError
+from failover.errors import NotHost, UsageError
 from failover.events import Event
 from failover.fitness import Fitness
 from failover.hosting import Serve
@@ -83,7 +83,7 @@ class Member:
         members = tuple(
             self._member_status(info, voters, hints.get(info.member, 0), now) for _, info in sorted(infos.items())
         )
-        here = {each.member for each in members if each.is_connected}
+        here = {member for member in voters if member == self.id or self._is_heard(member, now)}
         return Status(
             member=self.id,
             name=self._running.opened.info.name,
@@ -98,7 +98,7 @@ class Member:
             snapshot_index=core.log.snapshot_index,
             digest=self._running.replica.machine.digest(),
             members=members,
-            failures_survived=membership.survivable(here) if membership else 0,
+            failures_survived=membership.survivable(here) if membership and leadership else None,
             next_hosts=core.fitness.next_hosts(membership, core.leader),
             promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
             timeline=tuple(self._life.watch.timeline),
@@ -108,16 +108,20 @@ class Member:
 
     def _member_status(self, info: MemberInfo, voters: frozenset[MemberId], hint: int, now: float) -> MemberStatus:
         member = info.member
-        heard, round_trip = self._running.peers.last_heard(member), self._running.peers.round_trip_s(member)
+        round_trip = self._running.peers.round_trip_s(member)
         return MemberStatus(
             member=member,
             name=info.name,
             kind="voter" if member in voters else "learner",
             is_host=member == self._core.leader,
-            is_connected=member == self.id or (heard is not None and now - heard < 2.0),
+            is_connected=member == self.id or self._is_heard(member, now),
             round_trip_ms=round_trip * 1_000 if round_trip is not None else None,
             hint=hint,
         )
+
+    def _is_heard(self, member: MemberId, now: float) -> bool:
+        heard = self._running.peers.last_heard(member)
+        return heard is not None and now - heard < 2.0
 
     # --- calls ---
 
@@ -215,12 +219,7 @@ class Member:
             OutcomeUnknown: no host in time; it may happen yet.
         """
         self._life.check_open()
-        try:
-            await self._life.act(Depart(self.id))
-        except OutcomeUnknown:
-            if not self._life.was_removed:  # else the farewell came before the answer
-                raise
-        await self._life.farewell()
+        await self._life.leave()
 
 
 @asynccontextmanager

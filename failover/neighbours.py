@@ -9,11 +9,12 @@ from typing import NoReturn
 
 import trio
 
+from failover.departures import Addresses, Departures
 from failover.directory import Directory
 from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.ids import LogIndex, MemberId
-from failover.net.addresses import Address
+from failover.net.addresses import ADDRESSES_MAX
 from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
@@ -22,12 +23,10 @@ from failover.opening import NOTE_CLUSTER, Opened
 from failover.raft.messages import Entry
 from failover.records import ACTIONS, RECORDS, Admit, Founding, MemberInfo, Moved, OpenInvite, SystemCommand
 from failover.replica import Replica
-from failover.wire import WIRE, AskIntroduction, Farewell, Introduction, JoinAccepted
+from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
 ASK_WHO_S = 0.5
 """A member that hears no leader asks the others so often."""
-FAREWELL_S = 5.0
-"""A member that is none any more is still heard for so long, so that it learns of it though datagrams get lost."""
 MOVED_AGAIN_S = 1.0
 """An address that could not be announced is announced again after this long."""
 
@@ -54,10 +53,10 @@ class Neighbours:
         """What the stored log says of members, applied or not. The note may know less: it follows what is applied,
         and a crash may come before it is written."""
         self._directory_seen: Directory | None = None
-        self._members_seen: frozenset[MemberId] = frozenset()
-        self._addresses: dict[MemberId, tuple[Address, ...]] = {}
-        self._departed: dict[MemberId, tuple[float, tuple[Address, ...]]] = {}
-        """Who was a member a moment ago: heard until then, at these addresses."""
+        self._members_seen: dict[MemberId, Addresses] = {}
+        self.departures = Departures(driver.clock)
+        self._stored_index = driver.core.log.last_index
+        """Up to here the directory goes through old times, when it is applied again."""
         self._introduced: dict[MemberId, MemberInfo] = {}
         """Members that others told of, while no leader was heard: one of them may be the host."""
 
@@ -72,18 +71,23 @@ class Neighbours:
             infos |= {info.member: info for info in self._opened.known.members}
         infos = self._introduced_to(infos.keys()) | infos
         members = {member: info.parsed_addresses() for member, info in infos.items()}
+        if self._replica.applied_index < self._stored_index:
+            for noted in self._opened.known.members:  # the note is newer than the directory of a snapshot
+                members[noted.member] = (*noted.parsed_addresses(), *members.get(noted.member, ()))[:ADDRESSES_MAX]
         for member in self._in_the_log():
             info = self._logged.get(member)
             members.setdefault(member, info.parsed_addresses() if info is not None else ())
         members.pop(self._id, None)
         if isinstance(self._transport, MemberTransport):
             members = {member: (self._transport.address_of(member),) for member in members}
-        gone = self._members_seen - members.keys()
-        self._members_seen = frozenset(members)
-        self._driver.peers.set_members(self._with_departed(gone, members))
-        if self._driver.core.leadership is not None:
-            for member in gone:
-                self._farewell(member)
+        newly = self.departures.follow(directory, self._members_seen, members) if directory is not None else ()
+        self._members_seen = members
+        departed = self.departures.departed
+        self._driver.departed = frozenset(departed)
+        self._driver.peers.set_members(departed | members)
+        for member in newly:
+            if self._driver.core.leadership is not None:
+                self.say_farewell(member)
         if directory is None or is_replaying or directory is self._directory_seen:
             return
         self._directory_seen = directory
@@ -117,24 +121,10 @@ class Neighbours:
             return core.log.membership.members
         return core.log.membership.members | before.membership.members
 
-    def _with_departed(
-        self, gone: Collection[MemberId], members: dict[MemberId, tuple[Address, ...]]
-    ) -> dict[MemberId, tuple[Address, ...]]:
-        now = self._driver.clock()
-        departed = {member: at for member, at in self._departed.items() if at[0] > now and member not in members}
-        departed |= {member: (now + FAREWELL_S, self._addresses.get(member, ())) for member in gone}
-        self._departed, self._addresses = departed, members
-        return {member: addresses for member, (_, addresses) in departed.items()} | members
-
-    def _farewell(self, member: MemberId) -> None:
-        self._driver.send(member, Farewell(self._driver.core.commit_index))
-
-    def asked_who_is_there(self, sender: MemberId) -> None:
-        """Somebody hears no leader: say who the members are, or that it is none any more."""
-        if sender in self._departed:
-            self._farewell(sender)
-        elif self._replica.directory is not None:
-            self._driver.send(sender, Introduction(tuple(self._replica.directory.members.values())))
+    def say_farewell(self, member: MemberId) -> None:
+        """Tell a former member so, over a channel that is there: what waits for one may come too late."""
+        if self._driver.peers.is_connected(member):
+            self._driver.send(member, Farewell(self._driver.core.commit_index))
 
     def introduced(self, members: tuple[MemberInfo, ...]) -> None:
         """Somebody says who the members are. A leader knows better, if one is heard."""
@@ -149,8 +139,6 @@ class Neighbours:
         """While no leader is heard, ask those who are: the host may have joined while this member was away."""
         while True:
             await trio.sleep(ASK_WHO_S)
-            if self._departed:
-                self.sync()
             core, peers = self._driver.core, self._driver.peers
             if core.leader is None:
                 for member in self.members:

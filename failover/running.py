@@ -95,7 +95,8 @@ class Running:
             surroundings=surroundings,
             sync_directory=self.neighbours.sync,
             introduce=self.neighbours.introduced,
-            asked_who_is_there=self.neighbours.asked_who_is_there,
+            left=self.neighbours.departures.left,
+            say_farewell=self.neighbours.say_farewell,
         )
         self._fitness = FitnessWatch(
             own=fitness,

@@ -48,9 +48,10 @@ class Status:
     digest: bytes
     """Of the application's state at `applied_index`."""
     members: tuple[MemberStatus, ...]
-    failures_survived: int
+    failures_survived: int | None
     """How many of the voters in reach may be lost at once, and the others still have a host; below 0: there is no
-    quorum already. While votes change hands, for some milliseconds, it may be lower: old and new voters count."""
+    quorum already. While votes change hands, for some milliseconds, it may be lower: old and new voters count.
+    None on all but the leader, which alone hears everybody."""
     next_hosts: tuple[MemberId, ...]
     """Who would stand first if the host fell silent now: the voters in the host's order. Who is in reach and up to
     date comes first, then who is fittest; who is about to close, or whose server function failed, comes last."""

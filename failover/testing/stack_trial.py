@@ -10,6 +10,7 @@ import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from failover.errors import FailoverError
 from failover.ids import LogIndex, Term
@@ -286,7 +287,10 @@ def addresses(one: Computer, other: Computer) -> tuple[Address | None, ...]:
     if one.process is None or one.process.running is None or other.member is None:
         return (other.address,)  # not open yet: give it time
     peer = one.process.running.peers._members.get(other.member)
-    return (peer.address, *peer.hints, *peer.told) if peer is not None else ()
+    noted = [
+        info.parsed_addresses() for info in one.process.running.opened.known.members if info.member == other.member
+    ]
+    return (peer.address, *peer.hints, *peer.told, *chain(*noted)) if peer is not None else ()
 
 
 def ends(computer: Computer) -> Ends:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from failover.raft.log import Log
 from failover.raft.timing import Timing
 from failover.settings import Settings
-from failover.testing.computer import Computer
 from failover.testing.guest_list import GuestBook, GuestList, Habits
 from failover.testing.linearizability import check_linearizable
 from failover.testing.models import AppendOnlyList
@@ -98,46 +96,3 @@ def test_while_votes_are_being_given_a_member_says_that_no_failure_is_survived_y
         world.run_until(look, 30.0)
     assert {(3, True, 0), (3, False, 1)} <= seen
     assert (3, True, 1) not in seen
-
-
-def leaving_of_two(world: StackSimulation) -> tuple[Computer, Computer]:
-    """Two play, and the one that does not host leaves."""
-    ada, ben = (world.add_computer(disk_s=(0.01, 0.02)) for _ in range(2))
-    world.found()
-    world.bring_in([ben])
-    world.run_until(lambda: log_of(ada).membership.voters == {ada.member, ben.member}, 10.0)
-    world.run(1.0)
-    ben.process.carry_out(lambda member: member.leave(), lambda _: None)
-    return ada, ben
-
-
-def log_of(computer: Computer) -> Log:
-    return computer.process.running.core.log
-
-
-def test_who_leaves_is_there_until_the_others_need_it_no_more_though_the_host_crashes_at_that_moment():
-    """Seed 547552181: both have the entry that ends its vote, and nobody's disk the one after it."""
-    with StackSimulation("crash at a farewell", quiet()) as world:
-        ada, ben = leaving_of_two(world)
-        world.run_until(lambda: log_of(ada).membership.voters == {ada.member}, 5.0)
-        world.run_until(lambda: not log_of(ada).membership.is_joint, 5.0)
-        assert ada.process.running.core.durable_index < log_of(ada).membership_index
-        ada.crash()
-        world.run(2.0)
-        ada.start()
-        world.run_until(lambda: world.onlooker.host() is ada.process, 5.0)
-        world.run_until(lambda: ben.process is None, 5.0)
-        assert ben.is_gone
-
-
-def test_who_leaves_hears_it_though_the_farewell_is_lost():
-    with StackSimulation("lost farewell", quiet()) as world:
-        ada, ben = leaving_of_two(world)
-        world.run_until(lambda: log_of(ada).membership.voters == {ada.member}, 5.0)
-        world.network.cut.add((ada.number, ben.number))
-        world.run_until(lambda: log_of(ada).membership.members == {ada.member}, 5.0)
-        world.run(1.0)
-        assert ben.process is not None, "nobody told it yet"
-        world.network.cut.clear()
-        world.run_until(lambda: ben.process is None, 2.0)
-        assert ben.is_gone
