@@ -199,7 +199,9 @@ class Member:
         self._running.driver.kick()
 
     async def remove(self, member: MemberId) -> None:
-        """End another member's membership; its keys open nothing afterwards.
+        """End another member's membership for good: from then on nothing is taken from it.
+
+        If it is out of reach, it hears of its removal when it is back, within ten minutes.
 
         Raises:
             Refused: it is no member, or the only voter.
