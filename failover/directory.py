@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from failover.ids import ClusterId, Generation, MemberId
 from failover.records import Admit, Depart, Founding, MemberInfo, Moved, OpenInvite, SystemAction
 
+DEPARTED_MAX = 64
+"""Former members kept: who has departed never comes back under the same identity."""
 INVITES_MAX = 64
 """Invites kept; one that is used up gives way to a new one, else the oldest."""
 
@@ -27,6 +29,8 @@ class Directory:
     gate: bytes
     members: dict[MemberId, MemberInfo]
     invites: dict[bytes, OpenInvite]
+    departed: tuple[MemberId, ...] = ()
+    """Whose membership has ended, the last ones, oldest first."""
 
     @classmethod
     def founded(cls, record: Founding) -> Directory:
@@ -57,7 +61,8 @@ class Directory:
                 return self._after_admitting(action)
             case Depart():
                 left = {member: info for member, info in self.members.items() if member != action.member}
-                return replace(self, members=left), DONE
+                departed = (*self.departed, action.member)[-DEPARTED_MAX:]
+                return replace(self, members=left, departed=departed), DONE
             case Moved():
                 if action.info.member not in self.members:
                     return self, DONE

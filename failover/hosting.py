@@ -339,6 +339,9 @@ class Hosting:
     def _admit(self, caller: Caller, action: Admit) -> bool:
         membership, directory = self._driver.core.log.membership, self._replica.directory
         assert membership is not None and directory is not None
+        if action.info.member in directory.departed:
+            self.refuse(caller, "its membership was ended, for good; join with a new storage")
+            return True
         if not directory.admits(action, self._unix_time()):
             self.refuse(caller, "the invite is used up, expired or unknown; ask for a new ticket")
             return True
@@ -353,7 +356,11 @@ class Hosting:
         membership = self._driver.core.log.membership
         assert membership is not None
         if member not in membership.members:
-            self.refuse(caller, "that is not a member")
+            assert self._replica.directory is not None
+            if member in self._replica.directory.members:
+                return False  # it is on its way out already
+            if member != caller.member:  # else the farewell tells it
+                self.refuse(caller, "that is not a member")
             return True
         if membership.voters == {member}:
             self.refuse(caller, "the only voter cannot leave; close it instead")

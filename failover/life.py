@@ -11,7 +11,7 @@ import trio
 
 from failover.admission import Admission
 from failover.driver import Driver
-from failover.errors import ApplyFailed, Closed
+from failover.errors import ApplyFailed, Closed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
@@ -88,6 +88,7 @@ class Life:
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
         self.watch = HostWatch(driver.core, clock, emit)
         self.admission = Admission(lambda: driver.peers, lambda: replica.directory, self.act, nursery, clock)
+        self._wishes_to_go = 0
         self.trouble = ""
         self.was_removed = False
         """Whether this member's own membership has ended."""
@@ -160,7 +161,7 @@ class Life:
             case DigestReport():
                 self._compare_digest(sender, message)
             case Farewell():
-                self._removed()
+                self._removed(message.index)
             case AskIntroduction():
                 if self.replica.directory is not None:
                     self.driver.send(sender, Introduction(tuple(self.replica.directory.members.values())))
@@ -277,17 +278,25 @@ class Life:
 
     async def leave(self) -> None:
         """Have the own membership ended, and wait until the others need this member no more."""
-        core, deadline = self.driver.core, trio.current_time() + self._settings.request_timeout_s
-        core.is_leaving = True  # its vote goes first, and nobody hands over to it any more
+        deadline = trio.current_time() + self._settings.request_timeout_s
+        self.wish_to_go(1)  # its vote goes first, and nobody hands over to it any more
         try:
             await self.act(Depart(self.me))
-        except BaseException:
+        except OutcomeUnknown:
             if not self.was_removed:  # else the farewell came before the answer
-                core.is_leaving = False
+                self.wish_to_go(-1)
                 raise
+        except BaseException:
+            self.wish_to_go(-1)
+            raise
         with trio.CancelScope(deadline=deadline):
             await self.is_over.wait()
         self.stop(None)
+
+    def wish_to_go(self, by: int) -> None:
+        """Count one more, or one less, who wants this member to go: while there is one, it gives up its vote."""
+        self._wishes_to_go += by
+        self.driver.core.is_leaving = self._wishes_to_go > 0
 
     def stop(self, error: BaseException | None) -> None:
         """This member cannot go on."""
@@ -344,7 +353,11 @@ class Life:
         if sender == self.driver.core.leader:
             self.driver.send(sender, DigestReport(report.index, ours))
 
-    def _removed(self) -> None:
+    def _removed(self, index: int) -> None:
+        """Somebody says so, who has applied everything up to `index`."""
+        directory = self.replica.directory
+        if index <= self.replica.applied_index and directory is not None and self.me in directory.members:
+            return  # of a time that is over
         if not self.was_removed:
             self._emit(MemberLeft(self.me, ""))
         self.was_removed = True

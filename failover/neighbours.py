@@ -139,6 +139,8 @@ class Neighbours:
         """While no leader is heard, ask those who are: the host may have joined while this member was away."""
         while True:
             await trio.sleep(ASK_WHO_S)
+            if self.departures.departed:
+                self.sync()  # their time may be over
             core, peers = self._driver.core, self._driver.peers
             if core.leader is None:
                 for member in self.members:

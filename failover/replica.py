@@ -172,11 +172,11 @@ def _dump_directory(directory: Directory | None) -> list[object]:
     members = [[info.member, info.name, list(info.addresses)] for info in directory.members.values()]
     invites = [[i.invite, i.secret, i.uses, i.expires_at] for i in directory.invites.values()]
     head = [directory.cluster, directory.generation, directory.secret_epoch, directory.psk, directory.gate]
-    return [*head, members, invites]
+    return [*head, members, invites, list(directory.departed)]
 
 
 def _load_directory(values: list[Any]) -> Directory:
-    cluster, generation, epoch, psk, gate, members, invites = values
+    cluster, generation, epoch, psk, gate, members, invites, departed = values
     infos = [MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in members]
     return Directory(
         ClusterId(cluster),
@@ -186,4 +186,5 @@ def _load_directory(values: list[Any]) -> Directory:
         gate,
         {info.member: info for info in infos},
         {invite[0]: OpenInvite(*invite) for invite in invites},
+        tuple(map(MemberId, departed)),
     )

@@ -221,7 +221,7 @@ class Running:
 
         It stays a member, warm: those who go on need no majority with it, and it votes again when it is back.
         """
-        self.core.is_leaving = True
+        self.life.wish_to_go(1)
         try:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
                 await self._make_way()

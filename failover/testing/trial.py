@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from failover.ids import MemberId
+from failover.raft.core import Core
 from failover.raft.messages import HINT_MAX, Entry
 from failover.raft.timing import LEASE_FRACTION
 from failover.testing.checkers import NoProgress, Violation
@@ -186,10 +187,7 @@ class Trial:
         # Whoever leads may still be waiting for its server function to unwind from an earlier tenure, or for a
         # member that went deaf as it was handing over to it.
         cores = [simulation.members[me].core for me in sorted(self._healthy)]
-        simulation.run_until(
-            lambda: all(core.host_is_stopped or core.tenure is not None for core in cores) and self._has_host(),
-            SETTLES_WITHIN_S,
-        )
+        simulation.run_until(lambda: all(map(has_settled, cores)) and self._has_host(), SETTLES_WITHIN_S)
         # Autopilot, catching up, a host that had only just been elected. Where round trips exceed what the first
         # promises are for, leaders lose a few tenures until they know.
         timing = self.plan.timing
@@ -205,3 +203,9 @@ class Trial:
         for me, number in simulation.sent.items():
             if number - sent[me] > MESSAGES_PER_S_MAX * CALM_S:
                 raise Violation(f"{me!r} sent {number - sent[me]} messages in {CALM_S} calm seconds")
+
+
+def has_settled(core: Core) -> bool:
+    """Whether nothing is under way here that ends a tenure, or lets none begin."""
+    is_handing_over = core.leadership is not None and core.leadership.handing_over is not None
+    return not is_handing_over and (core.host_is_stopped or core.tenure is not None)

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import trio
 
-from failover.errors import Refused
+from failover.errors import NotAdmitted, Refused
 from failover.ids import LogIndex, Term
+from failover.member import Member
 from failover.raft.log import Log
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendEntries, Entry, Heartbeat
@@ -186,7 +188,7 @@ def speaks_as_leader(process: Process, to: list[Computer], log: Log, term: Term)
 def test_from_who_was_removed_nothing_is_taken(restarted):
     with StackSimulation(f"removed {restarted}", quiet()) as world:
         ada, ben, dan = play(world, 3)
-        dan.process.running.life._removed = lambda: None
+        dan.process.running.life._removed = lambda index: None
         ask(ada, lambda member: member.remove(dan.member))
         world.run(1.0)
         if restarted:
@@ -218,8 +220,9 @@ def test_who_came_and_went_long_ago_is_not_looked_for_after_a_restart():
         assert len(ada.process.running.peers._members) <= 1, "the last may not have heard it"
 
 
-def test_who_comes_back_after_its_removal_is_not_told_of_the_time_before():
-    """Admitted, it died before its note was written; it was removed, and is back under the same identity."""
+def test_who_was_removed_does_not_come_back_under_the_same_identity():
+    """Admitted, it died before its note was written, and was removed. Were it admitted again, those who lag behind
+    would take it for removed, and tell it so."""
     with StackSimulation("back again", quiet()) as world:
         ada, ben = play(world, 2)
         tickets = ask(ada, lambda member: member.invite(uses=4))
@@ -227,19 +230,54 @@ def test_who_comes_back_after_its_removal_is_not_told_of_the_time_before():
         eve = world.add_computer()
         eve.ticket = tickets[0]
         eve.start()
-        members = ada.process.running.replica
-        world.run_until(lambda: len(members.directory.members) == 3, 5.0)
+        replica = ada.process.running.replica
+        world.run_until(lambda: len(replica.directory.members) == 3, 5.0)
         eve.crash()
-        (admitted,) = members.directory.members.keys() - {ada.member, ben.member}
-        world.run(3.0)
+        (admitted,) = replica.directory.members.keys() - {ada.member, ben.member}
         removed = ask(ada, lambda member: member.remove(admitted))
         world.run_until(lambda: removed, 5.0)
         eve.is_gone = False
         eve.start()
-        world.run_until(lambda: eve.is_open, 20.0)
+        world.run_until(lambda: eve.process is None, 20.0)
+        assert isinstance(eve.last_error, NotAdmitted)
+        assert "join with a new storage" in str(eve.last_error)
+        assert admitted not in replica.directory.members
+
+
+def test_closing_gives_up_the_vote_though_a_wish_to_leave_ends_in_the_middle():
+    with StackSimulation("leaves and closes", quiet(), link=Link(delay_s=(0.05, 0.051))) as world:
+        ada, ben = play(world, 2)
+        ben.process.running.requests._send = lambda *_: None  # the request is lost
+
+        async def leave(member: Member) -> None:
+            with trio.move_on_after(0.02):
+                await member.leave()
+
+        ask(ben, leave)
+        world.run(0.01)
+        ben.process.close()
+        world.run_until(lambda: ben.process is None, 2.0)
+        world.run(1.0)
+        assert host_of(world) is ada
+        assert log_of(ada).membership.voters == {ada.member}
+
+
+def test_a_second_click_on_leave_outlives_the_first():
+    with StackSimulation("two clicks", quiet()) as world:
+        players = play(world, 2)
+        tenures = world.onlooker.one_tenure.tenures
+
+        async def leave(member: Member) -> None:
+            with trio.move_on_after(0.001):
+                await member.leave()
+
+        for player in players:
+            ask(player, leave)
+        results = [ask(player, lambda member: member.leave()) for player in players]
+        world.run_until(lambda: any(results), 10.0)
         world.run(5.0)
-        assert eve.is_open and eve.member == admitted
-        assert admitted in members.directory.members
+        assert world.onlooker.one_tenure.tenures <= tenures + 2
+        assert len(log_of(host_of(world)).membership.members) == 1
 
 
 def test_the_note_of_an_address_is_newer_than_the_directory_of_a_snapshot():
