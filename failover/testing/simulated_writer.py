@@ -131,6 +131,7 @@ class SimulatedWriter:
             self._refused(str(error))
             return
         except ProcessDied:
+            self._call(_die)  # also one that waits for this write alone
             return
         except Exception as error:
             failure = error
@@ -172,3 +173,7 @@ class SimulatedWriter:
         if self._queue:
             self._begin()
         self._call(tell)
+
+
+def _die() -> None:
+    raise ProcessDied

@@ -78,6 +78,24 @@ def test_a_process_may_die_in_what_waited_for_the_end_of_its_pause():
         assert "never" not in traced
 
 
+def test_a_process_that_closes_may_die_in_the_write_that_it_waits_for():
+    """Seed 61755027: nothing else would ever have happened to it."""
+    with StackSimulation("dies in its last write", quiet()) as world:
+        ada = world.add_computer()
+        world.found()
+        process = ada.process
+        ada.disk.stalled_until = world.true_time() + 5.0
+        process.carry_out(lambda member: member.request(b"x"), lambda _: None)
+        world.run(0.01)
+        process.close()
+        world.run(3.0)
+        assert process.is_alive, "it waits for its disk"
+        process.fuse = 0
+        world.run(4.0)
+        assert not process.is_alive
+        assert world.happened["crashed in a step"] == 1
+
+
 def test_while_votes_are_being_given_a_member_says_that_no_failure_is_survived_yet():
     """Three are there and have votes, but until the change is over both of the two old voters are needed."""
     with StackSimulation("joint", quiet()) as world:
