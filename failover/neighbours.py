@@ -13,7 +13,7 @@ from failover.departures import Addresses, Departures
 from failover.directory import Directory
 from failover.driver import Driver
 from failover.errors import FailoverError
-from failover.ids import LogIndex, MemberId
+from failover.ids import MemberId
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport
@@ -113,13 +113,9 @@ class Neighbours:
 
         Until then votes may be needed of those who go: nobody may tell them that they are members no more.
         """
-        core = self._driver.core
-        if core.log.membership is None:
-            return frozenset()
-        before = core.log.membership_at(LogIndex(core.log.membership_index - 1))
-        if before is None or core.log.membership_index <= core.commit_index:
-            return core.log.membership.members
-        return core.log.membership.members | before.membership.members
+        log = self._driver.core.log
+        memberships = (log.membership, log.membership_in_doubt(self._driver.core.commit_index))
+        return frozenset(member for each in memberships if each is not None for member in each.members)
 
     def say_farewell(self, member: MemberId) -> None:
         """Tell a former member so, over a channel that is there: what waits for one may come too late."""

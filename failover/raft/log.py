@@ -90,6 +90,16 @@ class Log:
         """The membership that was in force once everything up to `index` was appended."""
         return next((at for at in reversed(self._memberships) if at.index <= index), None)
 
+    def membership_in_doubt(self, commit_index: LogIndex) -> Membership | None:
+        """The membership before the one in force, as long as it is not known that the change is committed.
+
+        No more than one membership of a log is not committed; after a restart, nobody knows whether the last is.
+        """
+        if self.membership_index <= commit_index:
+            return None
+        before = self.membership_at(LogIndex(self.membership_index - 1))
+        return before.membership if before is not None else None
+
     def term_at(self, index: LogIndex) -> Term | None:
         """The term of the entry at `index`; None if it was compacted or is not there."""
         if self.base_index < index <= self.last_index:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from failover.ids import LogIndex, Term
+from failover.ids import Term
 from failover.raft.election import VOTE_PATIENCE_MAX_S, VOTE_PATIENCE_S, Election, Stage
 from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
 
@@ -165,16 +165,11 @@ class Standing:
         """Whether this member counts, or did by the membership before, unless that one is known to be over.
 
         Who is to lose its vote may be the only one with the entry that says so, and then nobody else can win; it
-        wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6). No
-        more than one membership of a log is not committed yet; after a restart, nobody knows whether the last is.
+        wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6).
         """
         log, me = self._core.log, self._core.me
-        if log.membership is None:
-            return False
-        if me in log.membership.all_voters or log.membership_index <= self._core.commit_index:
-            return me in log.membership.all_voters
-        before = log.membership_at(LogIndex(log.membership_index - 1))
-        return before is not None and me in before.membership.all_voters
+        memberships = (log.membership, log.membership_in_doubt(self._core.commit_index))
+        return any(each is not None and me in each.all_voters for each in memberships)
 
     def _is_busy(self, now: float) -> bool:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""
