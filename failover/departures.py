@@ -16,7 +16,7 @@ from failover.net.addresses import Address
 Addresses = tuple[Address, ...]
 FAREWELL_S = 600.0
 """Somebody may open the lid after so long, and learn that it was removed meanwhile."""
-DEPARTED_MAX = 16
+ANSWERED_MAX = 16
 
 
 class Departures:
@@ -24,15 +24,8 @@ class Departures:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._directory: Directory | None = None
-        self._going: set[MemberId] = set()
-        """Not in the directory any more; but votes of theirs may be needed until the membership is committed."""
-        self._gone: dict[MemberId, tuple[float, Addresses]] = {}
-        """Until when each is answered, and where it was; the one that went last comes last."""
-
-    def left(self, member: MemberId) -> None:
-        """An entry that ends a membership was applied, maybe once more after a restart."""
-        self._going.add(member)
+        self._answered: dict[MemberId, tuple[float, Addresses]] = {}
+        """Until when, and where it was; the one that went last comes last."""
 
     def follow(
         self, directory: Directory, before: Mapping[MemberId, Addresses], members: Collection[MemberId]
@@ -44,18 +37,14 @@ class Departures:
             before: who counted as a member until now, and where they were.
             members: who counts as one now, by the directory or by the log.
         """
-        if self._directory is not None:  # a snapshot may have brought many changes at once
-            self._going |= self._directory.members.keys() - directory.members.keys()
-        self._directory = directory
-        newly = sorted(member for member in self._going if member in before and member not in members)
-        self._going = {m for m in self._going if m in members and m not in directory.members}
         now = self._clock()
-        self._gone = {m: gone for m, gone in self._gone.items() if gone[0] > now and m not in members}
-        self._gone |= {member: (now + FAREWELL_S, before[member]) for member in newly}
-        self._gone = dict(list(self._gone.items())[-DEPARTED_MAX:])
+        newly = [member for member in directory.departed if member in before and member not in members]
+        answered = {m: at for m, at in self._answered.items() if at[0] > now and m not in members}
+        answered |= {member: (now + FAREWELL_S, before[member]) for member in newly}
+        self._answered = dict(list(answered.items())[-ANSWERED_MAX:])
         return newly
 
     @property
-    def departed(self) -> dict[MemberId, Addresses]:
+    def answered(self) -> dict[MemberId, Addresses]:
         """Who is still answered, and where they were."""
-        return {member: addresses for member, (_, addresses) in self._gone.items()}
+        return {member: addresses for member, (_, addresses) in self._answered.items()}

@@ -62,7 +62,6 @@ class Life:
         surroundings: Surroundings,
         sync_directory: Callable[[], None],
         introduce: Callable[[tuple[MemberInfo, ...]], None],
-        left: Callable[[MemberId], None],
         say_farewell: Callable[[MemberId], None],
     ) -> None:
         self.me = me
@@ -73,7 +72,7 @@ class Life:
         self._emit = emit
         clock = self._clock = surroundings.clock
         self._sync_directory = sync_directory
-        self._introduce, self._left, self._say_farewell = introduce, left, say_farewell
+        self._introduce, self._say_farewell = introduce, say_farewell
         self.hosting = Hosting(
             me=me,
             driver=driver,
@@ -282,13 +281,10 @@ class Life:
         self.wish_to_go(1)  # its vote goes first, and nobody hands over to it any more
         try:
             await self.act(Depart(self.me))
-        except OutcomeUnknown:
-            if not self.was_removed:  # else the farewell came before the answer
+        except BaseException as error:
+            if not (self.was_removed and isinstance(error, OutcomeUnknown)):  # the farewell came before the answer
                 self.wish_to_go(-1)
                 raise
-        except BaseException:
-            self.wish_to_go(-1)
-            raise
         with trio.CancelScope(deadline=deadline):
             await self.is_over.wait()
         self.stop(None)
@@ -329,7 +325,6 @@ class Life:
             self._emit(MemberJoined(action.info.member, action.info.name))
         elif isinstance(action, Depart):
             self.was_removed |= action.member == self.me
-            self._left(action.member)
             self._emit(MemberLeft(action.member, ""))
 
     def _note_digest(self, index: LogIndex) -> None:

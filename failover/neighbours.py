@@ -54,7 +54,7 @@ class Neighbours:
         and a crash may come before it is written."""
         self._directory_seen: Directory | None = None
         self._members_seen: dict[MemberId, Addresses] = {}
-        self.departures = Departures(driver.clock)
+        self._departures = Departures(driver.clock)
         self._stored_index = driver.core.log.last_index
         """Up to here the directory goes through old times, when it is applied again."""
         self._introduced: dict[MemberId, MemberInfo] = {}
@@ -80,9 +80,9 @@ class Neighbours:
         members.pop(self._id, None)
         if isinstance(self._transport, MemberTransport):
             members = {member: (self._transport.address_of(member),) for member in members}
-        newly = self.departures.follow(directory, self._members_seen, members) if directory is not None else ()
+        newly = self._departures.follow(directory, self._members_seen, members) if directory is not None else ()
         self._members_seen = members
-        departed = self.departures.departed
+        departed = self._departures.answered
         self._driver.departed = frozenset(departed)
         self._driver.peers.set_members(departed | members)
         for member in newly:
@@ -135,7 +135,7 @@ class Neighbours:
         """While no leader is heard, ask those who are: the host may have joined while this member was away."""
         while True:
             await trio.sleep(ASK_WHO_S)
-            if self.departures.departed:
+            if self._departures.answered:
                 self.sync()  # their time may be over
             core, peers = self._driver.core, self._driver.peers
             if core.leader is None:

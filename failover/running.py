@@ -95,7 +95,6 @@ class Running:
             surroundings=surroundings,
             sync_directory=self.neighbours.sync,
             introduce=self.neighbours.introduced,
-            left=self.neighbours.departures.left,
             say_farewell=self.neighbours.say_farewell,
         )
         self._fitness = FitnessWatch(

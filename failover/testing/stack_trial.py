@@ -235,7 +235,11 @@ class StackTrial:
             )
 
         took_s = world.run_until(is_done, AGREES_WITHIN_S)
-        world.happened["lost touch"] += any(not c.is_gone and c not in in_touch(healthy) for c in healthy)
+        present = in_touch(healthy)
+        world.happened["lost touch"] += any(
+            not computer.is_gone and computer not in present for computer in healthy
+        )
+        world.happened["quorum moved away"] += not is_quorum(present, newest(healthy))
         return took_s
 
 
