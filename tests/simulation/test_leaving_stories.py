@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 import trio
 
@@ -14,47 +11,11 @@ from failover.member import Member
 from failover.raft.log import Log
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendEntries, Entry, Heartbeat
-from failover.raft.timing import Timing
-from failover.settings import Settings
 from failover.testing.computer import Computer
-from failover.testing.guest_list import GuestList
-from failover.testing.process import Process, Program
+from failover.testing.process import Process
 from failover.testing.simulated_network import Link
 from failover.testing.stack_simulation import StackSimulation
-
-CALM_S = 6.0
-"""Enough for everybody to have the vote that is due."""
-
-
-def quiet(**timing: int) -> Program:
-    settings = Settings(timing=replace(Timing(), **timing))
-    return Program(machine=GuestList, serve=None, play=None, settings=settings)
-
-
-def play(world: StackSimulation, players: int) -> list[Computer]:
-    computers = [world.add_computer() for _ in range(players)]
-    world.found()
-    world.bring_in(computers[1:])
-    world.run(CALM_S)
-    return computers
-
-
-def ask(computer: Computer, task: Any) -> list[Any]:
-    """Start it; what comes of it will be in the list."""
-    results: list[Any] = []
-    computer.process.carry_out(task, results.append)
-    return results
-
-
-def host_of(world: StackSimulation) -> Computer:
-    world.run_until(lambda: world.onlooker.host() is not None, 5.0)
-    return world.onlooker.host().computer
-
-
-def cut_off(world: StackSimulation, one: Computer, others: list[Computer]) -> None:
-    """Cut one off from the others, in both directions."""
-    world.network.cut |= {(one.number, other.number) for other in others}
-    world.network.cut |= {(other.number, one.number) for other in others}
+from tests.simulation.stories import ask, cut_off, host_of, log_of, play, quiet
 
 
 def leaving_of_two(world: StackSimulation) -> tuple[Computer, Computer]:
@@ -66,10 +27,6 @@ def leaving_of_two(world: StackSimulation) -> tuple[Computer, Computer]:
     world.run(1.0)
     ben.process.carry_out(lambda member: member.leave(), lambda _: None)
     return ada, ben
-
-
-def log_of(computer: Computer) -> Log:
-    return computer.process.running.core.log
 
 
 def test_who_leaves_is_there_until_the_others_need_it_no_more_though_the_host_crashes_at_that_moment():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from failover.raft.timing import Timing
 from failover.settings import Settings
 from failover.testing.guest_list import GuestBook, GuestList, Habits
 from failover.testing.linearizability import check_linearizable
@@ -12,11 +9,7 @@ from failover.testing.models import AppendOnlyList
 from failover.testing.process import Program
 from failover.testing.simulated_network import Link
 from failover.testing.stack_simulation import StackSimulation
-
-
-def quiet(**timing: int) -> Program:
-    settings = Settings(timing=replace(Timing(), **timing))
-    return Program(machine=GuestList, serve=None, play=None, settings=settings)
+from tests.simulation.stories import quiet
 
 
 def test_a_newcomer_that_is_removed_before_its_state_has_come_hears_that_it_is_not_admitted():
