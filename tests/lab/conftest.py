@@ -1,92 +1,98 @@
-"""A small network of namespaces joined by a bridge, taken apart again whatever happens."""
+"""Networks of namespaces for tests: a switch with three members (`lan`), homes behind routers (`open_homes`)."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # pytest's importlib mode leaves `sys.path` alone
 
+from tests.lab.homes import Home, Homes, Router
+from tests.lab.namespaces import Namespaces, NoLab, check_machine, inside, ip
 
-def run(*command: str) -> None:
-    """Run it; complain with what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+OpenHomes = Callable[..., Homes]
+HALVES = ("10.77.0.0/25", "10.77.0.128/25")
+"""Of the network; more exact than the route to it, so that they win."""
 
 
 class Lan:
     """Namespaces, each with one interface on a common bridge: 10.77.0.1, 10.77.0.2, ..."""
 
     def __init__(self, size: int) -> None:
-        tag = f"{os.getpid() % 100_000:05}"
-        self._switch = f"fosw{tag}"
+        self._made = Namespaces()
+        self._switch = ""
         """The bridge lives in a namespace too, so that nothing of this machine's own network is touched."""
-        self.namespaces = [f"fo{tag}n{number}" for number in range(1, size + 1)]
+        self.namespaces: list[str] = []
         self.addresses = [f"10.77.0.{number}" for number in range(1, size + 1)]
 
     def open(self) -> None:
         """Set it up."""
-        run("ip", "netns", "add", self._switch)
-        run("ip", "-n", self._switch, "link", "add", "br0", "type", "bridge")
-        run("ip", "-n", self._switch, "link", "set", "br0", "up")
-        for namespace, address in zip(self.namespaces, self.addresses, strict=True):
-            port = self._port(namespace)
-            run("ip", "netns", "add", namespace)
-            run("ip", "-n", self._switch, "link", "add", port, "type", "veth", "peer", "eth0", "netns", namespace)
-            run("ip", "-n", self._switch, "link", "set", port, "master", "br0", "up")
-            run("ip", "-n", namespace, "addr", "add", f"{address}/24", "dev", "eth0")
-            run("ip", "-n", namespace, "link", "set", "eth0", "up")
-            run("ip", "-n", namespace, "link", "set", "lo", "up")
+        self._switch = self._made.add("switch")
+        ip(self._switch, "link add br0 type bridge", "link set br0 up")
+        for number, address in enumerate(self.addresses):
+            namespace = self._made.add(f"member{number + 1}")
+            self.namespaces.append(namespace)
+            ip(
+                self._switch,
+                f"link add port{number} type veth peer name eth0 netns {namespace}",
+                f"link set port{number} master br0 up",
+            )
+            ip(namespace, f"addr add {address}/24 dev eth0", "link set eth0 up")
 
     def close(self) -> None:
-        """Take it apart; what is not there is not missed."""
-        for namespace in (*self.namespaces, self._switch):
-            subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, timeout=10, check=False)
+        """Take it apart."""
+        self._made.close()
 
     def inside(self, number: int) -> list[str]:
         """What to put before a command that is to run in the namespace."""
-        return ["ip", "netns", "exec", self.namespaces[number]]
+        return inside(self.namespaces[number])
 
     def cut(self, number: int) -> None:
         """Pull the plug at the switch: the member itself sees its interface go down, as with a real cable."""
-        run("ip", "-n", self._switch, "link", "set", self._port(self.namespaces[number]), "down")
+        ip(self._switch, f"link set port{number} down")
 
     def mend(self, number: int) -> None:
         """Put it back in."""
-        run("ip", "-n", self._switch, "link", "set", self._port(self.namespaces[number]), "up")
+        ip(self._switch, f"link set port{number} up")
 
     def lose_answers(self, number: int) -> None:
         """Let the member hear everything and be heard by nobody: the switch forgets what comes from it."""
-        run("ip", "-n", self.namespaces[number], "route", "add", "blackhole", "10.77.0.0/25")
-        run("ip", "-n", self.namespaces[number], "route", "add", "blackhole", "10.77.0.128/25")
+        ip(self.namespaces[number], *(f"route add blackhole {half}" for half in HALVES))
 
     def heed_answers(self, number: int) -> None:
         """Undo `lose_answers`."""
-        run("ip", "-n", self.namespaces[number], "route", "del", "blackhole", "10.77.0.0/25")
-        run("ip", "-n", self.namespaces[number], "route", "del", "blackhole", "10.77.0.128/25")
-
-    def _port(self, namespace: str) -> str:
-        return f"p{namespace[2:]}"
+        ip(self.namespaces[number], *(f"route del blackhole {half}" for half in HALVES))
 
 
 @pytest.fixture
 def lan(require) -> Iterator[Lan]:
     """Three namespaces on one bridge."""
-    require(sys.platform == "linux" and os.geteuid() == 0, "network namespaces need root on Linux")
-    require(shutil.which("ip") is not None, "the Debian package iproute2 is missing")
     lan = Lan(3)
     try:
         try:
+            check_machine()
             lan.open()
-        except RuntimeError as error:
+        except (NoLab, RuntimeError) as error:
             require(False, f"this machine gives no network namespaces: {error}")
         yield lan
     finally:
         lan.close()
+
+
+@pytest.fixture
+def open_homes(require) -> Iterator[OpenHomes]:
+    """Return a function that builds homes around an internet; see tests/lab/homes.py. All goes with the test."""
+    with ExitStack() as stack:
+
+        def build(*homes: Home | Router) -> Homes:
+            try:
+                return stack.enter_context(Homes(*homes))
+            except (NoLab, RuntimeError) as error:
+                require(False, f"this machine gives no homes with routers: {error}")
+                raise
+
+        yield build
