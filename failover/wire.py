@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Annotated
 
 from failover.ids import Generation, MemberId, Term
-from failover.net.bounds import MaxSize
+from failover.net.bounds import MaxSize, Range
 from failover.net.codec import CORE_KINDS, Codec
 from failover.records import Addresses, Command, Key, MemberInfo, Name
 
@@ -44,7 +44,7 @@ class Answer:
     term: Term
     session: int
     number: int
-    verdict: int
+    verdict: Annotated[int, Range(1, 3)]
     body: Command
 
 

@@ -1,54 +1,32 @@
-"""Golden datagrams, decoded with nothing but docs/reference/wire-format.md; the library takes no part in that.
+"""Golden datagrams, decoded with nothing but the tables of docs/reference/wire-format.md, without the library.
 
-`data/golden.json` was written once by `golden()` below. If this fails, old and new members do not understand each
-other: that is a new version of the protocol, not a change of the file.
+`data/golden.json` is written by make_golden.py. If this fails, old and new members do not understand each other.
 """
 
-import dataclasses
+import ast
+import base64
 import hmac
 import json
-import random
 import re
-import struct
 from hashlib import blake2s
 from pathlib import Path
+from typing import get_args
 
 import cbor2
 import pytest
+import wire_page
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from make_golden import FILE, golden, readable, text_of
 
-ROOT = Path(__file__).parents[3]
-DOCUMENT = (ROOT / "docs" / "reference" / "wire-format.md").read_text()
-FILE = Path(__file__).parent / "data" / "golden.json"
-CLUSTER, PSK, GATE = b"c" * 16, b"p" * 32, b"g" * 32
-ALICE, BOB = b"\x01" * 32, b"\x02" * 32
-
-
-# The writer: the only part that knows the library.
+PAGE = wire_page.parse(wire_page.PAGE.read_text(encoding="utf-8"))
+GOLDEN = json.loads(FILE.read_text(encoding="utf-8"))
+KEYS = {name: bytes.fromhex(value) for name, value in GOLDEN["keys"].items()}
+AGAIN = "run `python -m tests.unit.net.make_golden` and read the diff: what changed there changed on the wire"
 
 
-def golden() -> list[dict]:
-    """A handshake of Alice (10.0.0.1) with Bob, a small message, and a batch of two chunks."""
-    from memory_network import Network, append, notice, pair
-
-    network = Network(7)
-    alice, bob = pair(network)
-    alice.peers.send(bob.member, notice(5), network.now)
-    network.run(0.1)
-    alice.peers.send(bob.member, append(2, 1000), network.now)
-    network.run(0.1)
-    return [
-        {"from": "alice" if source == alice.address else "bob", "hex": data.hex()}
-        for data, source, _ in network.log
-    ]
-
-
-def test_the_library_still_writes_the_golden_datagrams():
-    assert golden() == json.loads(FILE.read_text())
-
-
-# The reader: primitives and the document.
+# The reader: primitives, and what the page says of them.
 
 
 def public(private: bytes) -> bytes:
@@ -67,10 +45,11 @@ def hkdf(chain: bytes, material: bytes, count: int) -> list[bytes]:
 
 
 class Noise:
-    """IKpsk2, as one follows it who knows Alice's keys and Bob's static one. The name has more than 32 bytes."""
+    """As one follows it who knows the keys of both. The name has more than 32 bytes."""
 
     def __init__(self):
-        self.chain = self.hash = blake2s(b"Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s").digest()
+        name = re.search(r"^`(Noise_\w+)`", PAGE.text, re.M)[1].encode()
+        self.chain = self.hash = blake2s(name).digest()
         self.key = b""
 
     def mix_hash(self, data):
@@ -89,173 +68,276 @@ class Noise:
         return plain
 
 
-def address(data: bytes, at: int):
-    family = data[at]
-    if family == 0:
-        return None, at + 1
-    size = {4: 4, 6: 16}[family]
-    (port,) = struct.unpack_from("<H", data, at + 1)
-    return (data[at + 3 : at + 3 + size], port), at + 3 + size
-
-
-def frames(data: bytes) -> list[tuple]:
-    found, at = [], 0
-    while at < len(data):
-        kind = data[at]
-        if kind == 0:
-            at += 1
-        elif kind == 1:
-            found.append(("PING", *struct.unpack_from("<Q", data, at + 1)))
-            at += 9
-        elif kind == 2:
-            observed, end = address(data, at + 9)
-            found.append(("PONG", *struct.unpack_from("<Q", data, at + 1), observed))
-            at = end
-        elif kind == 3:
-            (size,) = struct.unpack_from("<H", data, at + 1)
-            found.append(("MESSAGE", data[at + 3 : at + 3 + size]))
-            at += 3 + size
-        elif kind == 4:
-            transfer, what, size, header = struct.unpack_from("<IBQH", data, at + 1)
-            found.append(("OPEN", transfer, what, size, data[at + 16 : at + 16 + header]))
-            at += 16 + header
-        elif kind == 6:
-            transfer, number, size = struct.unpack_from("<IIH", data, at + 1)
-            found.append(("CHUNK", transfer, number, data[at + 11 : at + 11 + size]))
-            at += 11 + size
-        elif kind == 7:
-            transfer, below, size = struct.unpack_from("<IIB", data, at + 1)
-            found.append(("ACK", transfer, below, data[at + 10 : at + 10 + size]))
-            at += 10 + size
-        else:
-            raise AssertionError(f"frame {kind}")
-    return found
-
-
-def mac1(receiver_static: bytes, datagram: bytes) -> bytes:
-    key = blake2s(b"failover mac1" + receiver_static + GATE).digest()
+def mac1(receiver_static: bytes, datagram: bytes, gate: bytes) -> bytes:
+    label = re.search(r'Its key is BLAKE2s \(32 bytes\) of `"(.*?)"`', PAGE.text)[1].encode()
+    key = blake2s(label + receiver_static + gate).digest()
     return blake2s(datagram[:1120], key=key, digest_size=16).digest()
 
 
-@pytest.fixture(scope="module")
-def story():
-    """Everything that the golden datagrams say, in order."""
-    # Alice's ephemeral key is the first thing that she draws from her dice.
-    dice = random.Random(7)
-    ephemeral = random.Random(f"1 {dice.random()}").randbytes(32)
-    datagrams = [(each["from"], bytes.fromhex(each["hex"])) for each in json.loads(FILE.read_text())]
-    (_, initiation), (_, response) = datagrams[:2]
-    noise = Noise()
-    noise.mix_hash(b"failover net 1" + CLUSTER)
-    noise.mix_hash(public(BOB))
-    noise.mix_hash(initiation[8:40])
-    noise.mix_key(initiation[8:40])
-    noise.mix_key(dh(BOB, initiation[8:40]))
-    static = noise.open(initiation[40:88])
-    noise.mix_key(dh(BOB, static))
-    asked = noise.open(initiation[88:1120])
-    noise.mix_hash(response[12:44])
-    noise.mix_key(response[12:44])
-    noise.mix_key(dh(ephemeral, response[12:44]))
-    noise.mix_key(dh(ALICE, response[12:44]))
-    noise.mix_psk(PSK)
-    answered = noise.open(response[44:1120])
-    from_alice, from_bob = hkdf(noise.chain, b"", 2)
-    said = []
-    for sender, datagram in datagrams[2:]:
-        assert datagram[:4] == b"\x04\x01\x00\x00"
-        key = from_alice if sender == "alice" else from_bob
-        plain = ChaCha20Poly1305(key).decrypt(bytes(4) + datagram[8:16], datagram[16:], datagram[:16])
-        receiver = response[4:8] if sender == "alice" else initiation[4:8]
-        assert datagram[4:8] == receiver
-        said.append((sender, struct.unpack_from("<Q", datagram, 8)[0], frames(plain)))
-    return {"initiation": initiation, "response": response, "static": static, "asked": asked,
-            "answered": answered, "said": said}  # fmt: skip
+class Reader:
+    """Reads a handshake of Alice with Bob and what follows, in the order in which it came."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self.keys = keys
+        self.send_keys: dict[str, bytes] = {}
+        self.indices: dict[str, bytes] = {}
+        """By sender: the key of its DATA, and the index that it drew."""
+
+    def read(self, sender: str, datagram: bytes):
+        """The name of the datagram, and what it says."""
+        assert datagram[1:4] == b"\x01\x00\x00"
+        layout = PAGE.datagrams[datagram[0]]
+        parts = layout.split(datagram)
+        if layout.name == "DATA":
+            return layout.name, self._data(sender, datagram, parts)
+        if "sender index" in parts:
+            self.indices[sender] = parts["sender index"]
+        return layout.name, {"INITIATION": self._initiation, "RESPONSE": self._response}[layout.name](
+            datagram, parts
+        )
+
+    def _initiation(self, datagram, parts):
+        keys = self.keys
+        assert parts["mac1"] == mac1(public(keys["bob"]), datagram, keys["gate"])
+        self.noise = noise = Noise()
+        label = re.search(r'Prologue: `"(.*?)"`', PAGE.text)[1].encode()
+        noise.mix_hash(label + keys["cluster"])
+        noise.mix_hash(public(keys["bob"]))
+        noise.mix_hash(parts["ephemeral"])
+        noise.mix_key(parts["ephemeral"])
+        noise.mix_key(dh(keys["bob"], parts["ephemeral"]))
+        self.alice = noise.open(parts["sealed static"])
+        noise.mix_key(dh(keys["bob"], self.alice))
+        return PAGE.read_payload("INITIATION", noise.open(parts["sealed payload"]))
+
+    def _response(self, datagram, parts):
+        keys, noise = self.keys, self.noise
+        assert parts["mac1"] == mac1(self.alice, datagram, keys["gate"])
+        assert parts["receiver index"] == self.indices["alice"]
+        noise.mix_hash(parts["ephemeral"])
+        noise.mix_key(parts["ephemeral"])
+        noise.mix_key(dh(keys["alice_ephemeral"], parts["ephemeral"]))
+        noise.mix_key(dh(keys["alice"], parts["ephemeral"]))
+        noise.mix_psk(keys["psk"])
+        said = PAGE.read_payload("RESPONSE", noise.open(parts["sealed payload"]))
+        self.send_keys = dict(zip(("alice", "bob"), hkdf(noise.chain, b"", 2), strict=True))
+        return said
+
+    def _data(self, sender, datagram, parts):
+        assert parts["receiver index"] == self.indices["bob" if sender == "alice" else "alice"]
+        cipher = ChaCha20Poly1305(self.send_keys[sender])
+        plain = cipher.decrypt(bytes(4) + parts["counter"], parts["ciphertext and tag"], datagram[:16])
+        return PAGE.read_frames(plain)
 
 
-def test_the_handshake_datagrams_are_as_the_document_says(story):
-    initiation, response = story["initiation"], story["response"]
-    assert (len(initiation), initiation[:4]) == (1152, b"\x01\x01\x00\x00")
-    assert (len(response), response[:4], response[8:12]) == (1152, b"\x02\x01\x00\x00", initiation[4:8])
-    assert initiation[1120:] == mac1(public(BOB), initiation) + bytes(16)
-    assert response[1120:] == mac1(public(ALICE), response) + bytes(16)
-    assert story["static"] == public(ALICE)
+# What the golden datagrams say.
 
 
-def test_the_payload_of_the_initiation_is_as_the_document_says(story):
-    asked = story["asked"]
-    assert len(asked) == 1016
-    incarnation, previous, attempt, low, high, epoch, invite, size = struct.unpack_from("<QQIBBI16sB", asked)
-    assert (incarnation, previous, attempt, low, high, epoch, invite) == (10, 0, 1, 1, 1, 1, bytes(16))
-    assert asked[43 : 43 + size] == b"player 1"
-    assert asked[43 + size :] == bytes(1016 - 43 - size)  # no addresses: their count is a zero too
+def test_each_golden_datagram_says_what_it_was_made_to_say():
+    reader = Reader(KEYS)
+    for each in GOLDEN["datagrams"]:
+        name, said = reader.read(each["from"], bytes.fromhex(each["hex"]))
+        assert (name, readable(said)) == (each["type"], each["says"])
+    assert reader.alice == public(KEYS["alice"])
 
 
-def test_the_payload_of_the_response_is_as_the_document_says(story):
-    answered = story["answered"]
-    assert len(answered) == 1060
-    assert struct.unpack_from("<QQB", answered) == (10, 0, 1)
-    assert address(answered, 17) == ((bytes([10, 0, 0, 1]), 7000), 24)
-    assert answered[24:] == bytes(1060 - 24)
+def test_one_byte_more_or_less_is_not_what_the_page_says():
+    reader, spoilt = Reader(KEYS), 0
+    for each in GOLDEN["datagrams"]:
+        datagram = bytes.fromhex(each["hex"])
+        reader.read(each["from"], datagram)
+        if each["type"] == "DATA":
+            cipher = ChaCha20Poly1305(reader.send_keys[each["from"]])
+            plain = cipher.decrypt(bytes(4) + datagram[8:16], datagram[16:], datagram[:16])
+            if each["says"][-1][0] == "PING":
+                plain = plain[:-19]
+            for other in (plain + b"\xff", plain[:-1]):
+                with pytest.raises((wire_page.Wrong, cbor2.CBORError)):
+                    PAGE.read_frames(other)
+                spoilt += 1
+    assert spoilt == 2 * (len(GOLDEN["datagrams"]) - 2)
 
 
-def test_the_frames_tell_the_story(story):
-    said = story["said"]
-    assert said[0][:2] == ("alice", 0) and said[0][2][0][0] == "PING"
-    kinds = [(sender, frame[0]) for sender, _, found in said for frame in found]
-    assert ("bob", "PONG") in kinds and ("alice", "PONG") in kinds
-    messages = [cbor2.loads(frame[1]) for _, _, found in said for frame in found if frame[0] == "MESSAGE"]
-    assert messages == [[9, 1, 5]]
-    for sender in ("alice", "bob"):
-        counters = [counter for who, counter, _ in said if who == sender]
-        assert counters == list(range(len(counters)))
+def test_the_golden_ticket_says_what_it_was_made_to_say():
+    prefix = re.search(r"^`(failover\d-)` and the bytes below", PAGE.text, re.M)[1]
+    text = GOLDEN["ticket"].removeprefix(prefix).upper()
+    raw = base64.b32decode(text + "=" * (-len(text) % 8))
+    said = PAGE.read_all(PAGE.ticket, raw)
+    assert (said["format"], said["size"], said["expiry"]) == (1, len(raw), 2_000_000_000)
+    assert (said["cluster"], said["gate"]) == (KEYS["cluster"], KEYS["gate"])
+    assert (said["invite"], said["secret"]) == (b"i" * 16, b"s" * 32)
+    ports = [[each["port"] for each in contact["addresses"]["list"]] for contact in said["contacts"]]
+    assert ports == [[7777, 7777], [7777]]
+    assert said["checksum"] == blake2s(b"failover ticket" + raw[:-5], digest_size=5).digest()
 
 
-def test_the_chunks_of_the_batch_make_the_message(story):
-    every = [frame for _, _, found in story["said"] for frame in found]
-    opens = [frame for frame in every if frame[0] == "OPEN"]
-    chunks = [frame for frame in every if frame[0] == "CHUNK"]
-    content = b"".join(frame[3] for frame in chunks)
-    assert opens == [("OPEN", 1, 0, len(content), b"")] * 2
-    assert [(frame[2], len(frame[3])) for frame in chunks] == [(0, 1088), (1, len(content) - 1088)]
-    assert cbor2.loads(content) == [7, 1, 0, 1, [[1, 1, b"\0" * 1000, None], [2, 1, b"\1" * 1000, None]], 0]
-    assert [frame for frame in every if frame[0] == "ACK"] == [("ACK", 1, 2, b"")]
+def test_what_members_really_send_can_be_read_by_the_page_alone():
+    """A handshake, a small message and a batch between two `Peers`; their keys are overheard at the dice."""
+    from memory_network import CLUSTER, SECRETS, Network, append, notice
+
+    network = Network(7)
+    drawn: list[bytes] = []
+
+    def overheard(player):
+        drawn.append(player.dice.randbytes(32))
+        return drawn[-1]
+
+    alice, bob = network.player(1), network.player(2)
+    for player in (alice, bob):
+        player.options["entropy"] = lambda size, p=player: overheard(p) if size == 32 else p.dice.randbytes(size)
+        player.restart()
+    bob.peers.set_members({alice.member: ()})
+    alice.peers.set_members({bob.member: (bob.address,)})
+    alice.peers.connect(bob.member, network.now)
+    network.run(0.1)
+    alice.peers.send(bob.member, notice(5), network.now)
+    network.run(0.1)
+    alice.peers.send(bob.member, append(2, 1000), network.now)
+    network.run(0.1)
+    ephemeral = next(key for key in drawn if public(key) == network.log[0][0][8:40])
+    reader = Reader(
+        {"cluster": CLUSTER, "psk": SECRETS.psk, "gate": SECRETS.gate, "alice": alice.private_key,
+         "bob": bob.private_key, "alice_ephemeral": ephemeral}
+    )  # fmt: skip
+    said = [reader.read("alice" if source == alice.address else "bob", data) for data, source, _ in network.log]
+    assert [name for name, _ in said[:2]] == ["INITIATION", "RESPONSE"]
+    found = [frame for name, frames in said if name == "DATA" for frame in frames]
+    assert found[0][0] == "PING"
+    messages = [fields["body"] for name, fields in found if name == "MESSAGE"]
+    assert ("CommitNotice", {"term": 1, "commit_index": 5}) in messages
+    chunks = [fields["data"] for name, fields in found if name == "CHUNK"]
+    name, fields = PAGE.read_message(b"".join(chunks))
+    assert name == "AppendEntries" and [len(entry["command"]) for entry in fields["entries"]] == [1000, 1000]
 
 
-def test_the_document_lists_every_kind_with_its_fields():
-    from failover.net.codec import CORE_KINDS
-
-    rows = dict(re.findall(r"^\| (\d+) \| \w+ \| (.*) \|$", DOCUMENT, re.M))
-    names = dict(re.findall(r"^\| (\d+) \| (\w+) \| .* \|$", DOCUMENT, re.M))
-    for kind, cls in CORE_KINDS.items():
-        assert names[str(kind)] == cls.__name__
-        listed = [field.split()[0] for field in rows[str(kind)].split(", ")]
-        assert listed == [field.name for field in dataclasses.fields(cls)]
+# The page, the golden datagrams and the library speak of the same things.
 
 
-def test_the_document_lists_every_frame():
-    from failover.net import frames as ours
-
-    for name in ("PAD", "PING", "PONG", "MESSAGE", "OPEN", "ACCEPT", "CHUNK", "ACK", "END", "ADDRESSES", "JOIN"):
-        assert f"| {getattr(ours, name)} {name} |" in DOCUMENT
+def test_the_library_still_writes_the_golden_datagrams():
+    assert text_of(golden()) == FILE.read_text(encoding="utf-8"), AGAIN
 
 
-def test_a_membership_is_on_the_wire_as_the_document_says():
+def golden_names() -> tuple[set[str], set[str], set[str]]:
+    """Datagrams, frames and messages that the golden datagrams hold."""
+    datagrams = {each["type"] for each in GOLDEN["datagrams"]}
+    frames = [frame for each in GOLDEN["datagrams"] if each["type"] == "DATA" for frame in each["says"]]
+    bodies = {fields["body"][0] for _, fields in frames if "body" in fields}
+    return datagrams, {name for name, _ in frames}, bodies
+
+
+def test_every_datagram_of_the_page_is_in_the_golden_file():
+    assert {layout.name for layout in PAGE.datagrams.values()} == golden_names()[0]
+
+
+def test_every_frame_that_the_library_reads_is_on_the_page_and_in_the_golden_file():
+    from failover.errors import MalformedBytes
+    from failover.net import frames
+
+    known = set()
+    for number in range(256):
+        try:
+            _, unknown = frames.parse_untrusted(bytes([number]))
+        except MalformedBytes:
+            unknown = None  # known, and cut off
+        if unknown is None:
+            known.add(number)
+    assert known == set(PAGE.frames)
+    for number, (name, _) in PAGE.frames.items():
+        assert getattr(frames, name.replace(" ", "_")) == number
+    assert {name for name, _ in PAGE.frames.values()} - golden_names()[1] == {"PAD"}, (
+        "add a sample to make_golden.frame_samples"
+    )
+    assert len(get_args(frames.Frame)) == len(known) - 1, "one class per frame but PAD"
+
+
+def as_the_page_writes(shape) -> tuple[str, tuple[int, int] | None]:
+    """Type and bound of a field, from the library's own knowledge; None = what the type allows anyway."""
+    from failover.net import bounds
+
+    inner, inner_bound = as_the_page_writes(shape.inner[0]) if shape.inner else ("", None)
+    name, usual = {
+        "int": ("number", bounds.INT_MAX),
+        "float": ("seconds", shape.high),
+        "bool": ("bool", 0),
+        "bytes": ("bytes", bounds.BYTES_SIZE_MAX),
+        "str": ("text", bounds.BYTES_SIZE_MAX),
+        "tuple": (f"[{inner}]", bounds.TUPLE_ITEMS_MAX),
+        "frozenset": (f"{{{inner}}}", bounds.FROZENSET_ITEMS_MAX),
+        "optional": (f"{inner}?", 0),
+        "object": (shape.cls.__name__ if shape.cls else "", 0),
+    }[shape.kind]
+    if shape.kind == "bytes" and shape.low:
+        return {32: "member", 16: "generation"}[shape.low], None
+    if shape.kind == "optional":
+        return name, inner_bound
+    return name, None if shape.high == usual else (int(shape.low), int(shape.high))
+
+
+def test_every_message_and_every_nested_value_is_on_the_page_field_by_field():
+    from failover.net.compiler import fields_of
     from failover.raft.membership import Membership
-    from failover.raft.messages import AppendEntries, Entry
+    from failover.raft.messages import Entry, Ranked, Release
+    from failover.records import MemberInfo
     from failover.wire import WIRE
 
-    a, b, c, d, e = (bytes([number]) * 32 for number in range(1, 6))
-    joint = Membership(
-        voters=frozenset((c, a)),
-        outgoing=frozenset((b, a)),
-        learners=frozenset((e, d)),
-        learners_next=frozenset((b,)),
-        witnesses=frozenset((e, c)),
-    )
-    message = AppendEntries(3, 1, 2, (Entry(2, 3, b"why", joint),), 1)
-    written = cbor2.dumps([7, 3, 1, 2, [[2, 3, b"why", [[a, c], [a, b], [d, e], [b], [c, e]]]], 1])
-    assert WIRE.encode(message) == written
-    assert WIRE.decode_untrusted(written) == message
-    sets = re.search(r"\*\*Membership\*\* (.*?);", DOCUMENT)[1].split(", ")
-    assert [each.split()[0] for each in sets] == [field.name for field in dataclasses.fields(Membership)]
+    pairs = [(PAGE.nested[cls.__name__], cls) for cls in (Release, Ranked, Entry, Membership, MemberInfo)]
+    for kind, cls in WIRE.kinds.items():
+        assert kind in PAGE.kinds, f"{cls.__name__} (kind {kind}) is missing on the page"
+        name, fields = PAGE.kinds[kind]
+        assert name == cls.__name__
+        pairs.append((fields, cls))
+    assert set(PAGE.kinds) == set(WIRE.kinds)
+    for fields, cls in pairs:
+        shapes = fields_of(cls)
+        assert [each.name for each in fields] == list(shapes), cls
+        for each in fields:
+            written, bound = as_the_page_writes(shapes[each.name])
+            assert each.type == written, f"{cls.__name__}.{each.name}"
+            assert bound is None or (each.bound.low, each.bound.high) == bound, f"{cls.__name__}.{each.name}"
+    assert {name for name, _ in PAGE.kinds.values()} == golden_names()[2]
+
+
+# The reader itself.
+
+
+def test_the_reader_of_the_page_knows_nothing_of_the_library():
+    tree = ast.parse(Path(wire_page.__file__).read_text(encoding="utf-8"))
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in modules} == {
+        "__future__", "math", "re", "dataclasses", "pathlib", "typing", "cbor2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("| 5 ACCEPT | transfer u32 | |", "| 5 ACCEPT | transfer u16 | |"),
+        ("| 7 ACK | transfer u32, below u32, size u8", "| 7 ACK | below u32, transfer u32, size u8"),
+        ("| 2 PONG | token u64, observed address |", "| 2 PONG | token u64 |"),
+        ("family u8 (0 none, 4 IPv4, 6 IPv6)", "family u8 (0 none, 4 IPv4)"),
+        ("| 9 | CommitNotice | term number, commit_index number |", "| 9 | CommitNotice | term number |"),
+        ("learners {member}, learners_next {member}", "learners_next {member}, learners {member}"),
+        ("| name_size u8 (to 64), name text[name_size] | |", "| name_size u8 (to 3), name text[name_size] | |"),
+        ("number, is_leaving bool, hint number (to 255)", "number, is_leaving bool, hint number (to 1)"),
+        ("8: ephemeral 32 · 40: sealed static 48", "8: ephemeral 40 · 48: sealed static 40"),
+    ],
+)
+def test_a_wrong_page_is_found(before, after, monkeypatch):
+    assert PAGE.text.count(before) == 1
+    monkeypatch.setitem(globals(), "PAGE", wire_page.parse(PAGE.text.replace(before, after)))
+    with pytest.raises((wire_page.Wrong, AssertionError, KeyError, ValueError, InvalidTag)):
+        test_each_golden_datagram_says_what_it_was_made_to_say()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| 5 ACCEPT | the transfer (u32) | |",
+        "| 5 ACCEPT | transfer u32 (about 7) | |",
+        "| 5 ACCEPT | transfer u32; number u8 | |",
+    ],
+)
+def test_a_row_that_only_people_understand_is_refused(row):
+    with pytest.raises(wire_page.BadPage):
+        wire_page.parse(PAGE.text.replace("| 5 ACCEPT | transfer u32 | |", row))
