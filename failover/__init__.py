@@ -10,7 +10,7 @@ General layout, from the front door inwards:
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
-  `snapshotting` and `watching`.
+  `snapshotting`, `watching`, and the unreliable `lane`.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.
@@ -57,6 +57,7 @@ from failover.events import (
 from failover.host import Host, Request
 from failover.hosting import ServeHung, ServeReturned
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
+from failover.lane import Unreliable
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
 from failover.net.custom import MemberNetwork, MemberTransport
@@ -125,6 +126,7 @@ __all__ = [
     "Transport",
     "UdpTransport",
     "Unreachable",
+    "Unreliable",
     "UsageError",
     "open_member",
     "start_member",

@@ -31,6 +31,8 @@ DRAIN_MAX = 64
 """Datagrams taken in one round: a flood must not keep deadlines waiting."""
 CORE_KIND_MAX = 63
 HELD_MAX = 4096
+LANE_WAITING_MAX = 256
+"""Of the application's unreliable sendings, those that wait for the core's messages to leave."""
 TIMER_SLACK_S = 0.004
 """A timer that is set too early costs a look at nothing; so it is moved, but not for every message: that costs
 more where there are many."""
@@ -109,6 +111,7 @@ class Driver:
         self._held: deque[tuple[int, tuple[tuple[MemberId, Message], ...]]] = deque(maxlen=HELD_MAX)
         """Messages that wait for a write, by its number. If a disk hangs, the oldest count as lost datagrams."""
         self._received_snapshot: object = None
+        self._lane_waiting: deque[tuple[tuple[MemberId, ...], bytes]] = deque(maxlen=LANE_WAITING_MAX)
 
     # --- tasks ---
 
@@ -180,6 +183,8 @@ class Driver:
             self._in_round = False
         if self._is_dirty:
             self.kick()
+        while self._lane_waiting:
+            self.peers.send_unreliable(*self._lane_waiting.popleft(), now)
         due = min(effects.deadline, self.peers.deadline, look_again)
         if due > self._wake_at + TIMER_SLACK_S:
             self._wake_at = math.inf
@@ -308,6 +313,18 @@ class Driver:
     def send(self, to: MemberId, message: object) -> None:
         """Send a message of the layers above."""
         self.peers.send(to, message, self.clock())
+        self._wake_by(self.peers.deadline)
+
+    def send_unreliable(self, to: tuple[MemberId, ...], frame: bytes) -> None:
+        """Send an UNRELIABLE frame to these, now or never; but what the core has to send leaves first."""
+        now = self.clock()
+        if self._in_round or self._kicked or now >= self._wake_at:
+            if len(self._lane_waiting) == LANE_WAITING_MAX:
+                self.peers.counters["lane: not sent in time"] += 1
+            self._lane_waiting.append((to, frame))
+            self.kick()
+            return
+        self.peers.send_unreliable(to, frame, now)
         self._wake_by(self.peers.deadline)
 
     def _changed(self) -> None:

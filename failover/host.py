@@ -10,13 +10,16 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import trio
 
 from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.ids import Epoch, LogIndex, MemberId
 from failover.records import COMMAND_SIZE_MAX, Caller
+
+if TYPE_CHECKING:
+    from failover.lane import Lane, Unreliable
 
 WAITING_MAX = 1024
 """Requests that wait for the server function; more are dropped, and their senders ask again."""
@@ -52,6 +55,7 @@ class Tenure:
     desk: Desk
     lease_until: float
     """On this member's clock; -inf once the tenure is over."""
+    lane: Lane
     waiting: deque[Request] = field(default_factory=deque)
     """Requests that the server function has not taken yet."""
     arrived: trio.Event = field(default_factory=trio.Event)
@@ -247,6 +251,42 @@ class Host:
         if index is None:
             raise NotHost("the tenure is over, or too much waits for a quorum; nothing happened")
         return index
+
+    def send_unreliable(self, body: bytes, to: MemberId | Literal["all"] = "all") -> None:
+        """Send what is not worth a commit, such as all positions, 60 times a second; see `Member.send_unreliable`.
+
+        Args:
+            body: 1 to 1,024 bytes.
+            to: "all" members, also the one on this machine, whose window wants it as well; or one member.
+
+        It arrives marked as from the host, only on members that follow this very tenure.
+
+        Raises:
+            NotHost: the tenure is over; nothing was sent.
+            UsageError: the size, or nobody to send to.
+        """
+        self._tenure.check()
+        self._tenure.lane.host_sends(self._tenure.epoch, body, to)
+
+    def poll_unreliable(self) -> list[Unreliable]:
+        """Return what members sent to the host of this tenure since the last call, oldest first; never blocks.
+
+        Raises:
+            NotHost: the tenure is over.
+        """
+        taken = self._tenure.lane.for_host.take()
+        self._tenure.check()
+        return taken
+
+    def unreliable(self) -> AsyncIterator[Unreliable]:
+        """Yield what members send to the host of this tenure, each to one reader.
+
+        Ends only by cancellation, with the tenure. The last 1,024 wait for a reader that is slow.
+
+        Raises:
+            NotHost: the tenure is over.
+        """
+        return self._tenure.lane.host_reader(self._tenure)
 
     async def commit(self, command: bytes) -> bytes:
         """Append a command and wait until it is applied here; returns `apply`'s reply.

@@ -17,6 +17,7 @@ from failover.driver import Driver
 from failover.errors import FailoverError, MalformedBytes
 from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.lane import Lane
 from failover.records import (
     ACTIONS,
     RECORDS,
@@ -77,6 +78,7 @@ class Hosting:
         answer: Callable[[MemberId, Answer], None],
         ended: Callable[[Epoch, str, BaseException | None], None],
         unix_time: Callable[[], float],
+        lane: Lane,
     ) -> None:
         self._me = me
         self._driver = driver
@@ -87,6 +89,7 @@ class Hosting:
         self._answer = answer
         self._ended = ended
         self._unix_time = unix_time
+        self._lane = lane
         self.tenure: Tenure | None = None
         self._scope = trio.CancelScope(shield=True)
         self._failure: BaseException | None = None
@@ -116,6 +119,7 @@ class Hosting:
             self._driver.clock,
             self,
             self._driver.core.lease_until,
+            self._lane,
             taken_at=now,
         )
         self.tenure = tenure

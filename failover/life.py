@@ -15,6 +15,7 @@ from failover.errors import ApplyFailed, Closed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.lane import Lane
 from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry
 from failover.records import ACTIONS, Admit, Depart, MemberInfo, SystemAction
@@ -73,6 +74,10 @@ class Life:
         clock = self._clock = surroundings.clock
         self._sync_directory = sync_directory
         self._introduce, self._say_farewell = introduce, say_farewell
+        self.is_over = trio.Event()
+        self.lane = Lane(
+            me=me, driver=driver, replica=replica, tenure=lambda: self.hosting.tenure, is_over=self.is_over.is_set
+        )
         self.hosting = Hosting(
             me=me,
             driver=driver,
@@ -83,6 +88,7 @@ class Life:
             answer=self._answer,
             ended=self._tenure_ended,
             unix_time=surroundings.unix_time,
+            lane=self.lane,
         )
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
         self.watch = HostWatch(driver.core, clock, emit)
@@ -92,7 +98,6 @@ class Life:
         self.was_removed = False
         """Whether this member's own membership has ended."""
         self.error: BaseException | None = None
-        self.is_over = trio.Event()
         self.turned = trio.Event()
         """Set, and replaced, whenever entries were applied or the host changed."""
         self._digests: dict[LogIndex, bytes] = {}
@@ -201,6 +206,7 @@ class Life:
         if (core.leader, core.term) != self._known_host:
             self._known_host = (core.leader, core.term)
             self.requests.host_is(core.leader, core.term)
+            self.lane.leader_is(core.leader, core.term)
             self._turn()
         self.watch.look(now)
         if core.log.membership is not self._membership_seen:
@@ -303,6 +309,7 @@ class Life:
                 self.hosting.stop(StopReason.CLOSED.value)
             self.driver.stop()
             self.requests.close()
+            self.lane.stop()
             self._emit(Stopped(error))
             self._turn()
 

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from failover.errors import NotHost, UsageError
 from failover.events import Event
@@ -17,6 +18,7 @@ from failover.fitness import Fitness
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
 from failover.inbox import EventQueue, EventReader
+from failover.lane import Unreliable
 from failover.machine import StateMachine
 from failover.net.addresses import Address
 from failover.net.endpoint import Transport
@@ -152,6 +154,43 @@ class Member:
     def poll(self) -> list[Event]:
         """Return what happened since the last call; never blocks."""
         return self._running.events.take()
+
+    def send_unreliable(self, body: bytes, to: MemberId | Literal["host", "all"] = "host") -> None:
+        """Send what is not worth a commit, such as this player's position, 60 times a second. Never blocks.
+
+        Args:
+            body: 1 to 1,024 bytes; with everything around it that is one datagram.
+            to: the "host": its server function, on this machine too; "all" other members; or one member.
+
+        It carries the epoch of the tenure that this member follows, and is delivered only where the very same
+        tenure is followed: nothing that belongs to an earlier host comes after what belongs to a later one.
+
+        Not promised: that it arrives, or arrives once, or in order. It is dropped, and counted in
+        `status().dropped` (reasons that begin with "lane:"), where there is no host, no connection to the
+        receiver yet, or `Settings.unreliable_peer_bytes_per_s` is used up.
+
+        Raises:
+            UsageError: the size, or nobody to send to.
+            Closed: this member is closed.
+        """
+        self._life.check_open()
+        self._life.lane.member_sends(body, to)
+
+    def poll_unreliable(self) -> list[Unreliable]:
+        """Return what was sent to this member since the last call, oldest first; never blocks; from any thread.
+
+        The newest 1,024 are kept, and none of a tenure that is over. What is sent to the "host" does not come
+        here but to `Host.poll_unreliable`, and `wake` is not called for any of it.
+        """
+        return self._life.lane.for_member.take()
+
+    def unreliable(self) -> AsyncIterator[Unreliable]:
+        """Yield what is sent to this member, each to one reader; ends when the member has stopped.
+
+        The same as `poll_unreliable`, for those who would rather wait. Cancelling it loses nothing, and the loop
+        may be left and entered again.
+        """
+        return self._life.lane.member_reader()
 
     async def read_barrier(self) -> None:
         """Return when `state` holds everything that was accepted before this call (a linearizable read).

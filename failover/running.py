@@ -77,6 +77,7 @@ class Running:
             now=clock(),
         )
         self.peers = opened.peers
+        self.peers.lane.limit(settings.unreliable_peer_bytes_per_s, settings.unreliable_bytes_per_s)
         self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
         self.neighbours = Neighbours(
             opened, self.driver, self.replica, transport, storage.set_note, infos_in(stored.entries)

@@ -10,6 +10,7 @@ from typing import Any
 from failover.errors import BadSettings
 from failover.raft.timing import LEASE_FRACTION, Timing
 
+BYTES_PER_S_MAX = 125_000_000
 READS = ("lease", "quorum")
 _KINDS: dict[object, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
@@ -38,6 +39,12 @@ class Settings:
     reads: str = "lease"
     """How `read_barrier` makes sure that it is not told the past: by the host's "lease", at once, which trusts
     that clocks run within a tenth of true time; or by a round of the "quorum", which trusts no clock."""
+    unreliable_peer_bytes_per_s: int = 64_000
+    """So much leaves over the unreliable lane for one other member; what is above is dropped. Whole datagrams
+    count, headers included: a body of n bytes counts n + 88. 0 = the lane is shut; may differ among members."""
+    unreliable_bytes_per_s: int = 256_000
+    """So much leaves over the unreliable lane for all members together: 2 Mbit/s. It should be no more than half
+    of what the slowest player's line carries upwards, since a line that is full makes heartbeats late."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -52,6 +59,9 @@ class Settings:
             value = getattr(self, name)
             if not 0 < value <= 86_400:
                 raise BadSettings(f"{name} = {value} must be above 0 and at most 86400 seconds")
+        for name in ("unreliable_peer_bytes_per_s", "unreliable_bytes_per_s"):
+            if not 0 <= getattr(self, name) <= BYTES_PER_S_MAX:
+                raise BadSettings(f"{name} = {getattr(self, name)} must be 0 to {BYTES_PER_S_MAX}")
         if self.digest_every < 1:
             raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
         if self.reads not in READS:

@@ -11,23 +11,28 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import trio
 
 from failover.errors import Closed
 from failover.events import Event
 from failover.ids import Epoch, MemberId
+from failover.lane import Unreliable, check_unreliable
 from failover.machine import StateMachine
 from failover.member import Member, open_member
 from failover.status import Status
 from failover.writer import SWITCH_INTERVAL_S
 
 _T = TypeVar("_T")
+
+TO_SEND_MAX = 256
+"""Unreliable sendings on their way to the member's thread; the newest are kept."""
 
 
 class MemberThread:
@@ -42,6 +47,7 @@ class MemberThread:
         """Whether there is a token, or never will be."""
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
+        self._to_send: deque[tuple[bytes, MemberId | Literal["host", "all"]]] = deque(maxlen=TO_SEND_MAX)
         self._thread = threading.Thread(target=self._run, name="failover member", daemon=True)
 
     # --- life ---
@@ -124,6 +130,31 @@ class MemberThread:
     def poll(self) -> list[Event]:
         """Return what happened since the last call."""
         return self._member.poll()
+
+    # --- the unreliable lane: from any thread, at once ---
+
+    def send_unreliable(self, body: bytes, to: MemberId | Literal["host", "all"] = "host") -> None:
+        """`Member.send_unreliable`, by way of the member's thread. Never blocks; dropped if the member is closed.
+
+        Raises:
+            UsageError: the size, or nobody to send to.
+        """
+        check_unreliable(body, to)
+        self._to_send.append((body, to))
+        assert self._token is not None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._send_waiting, idempotent=True)
+
+    def poll_unreliable(self) -> list[Unreliable]:
+        """`Member.poll_unreliable`."""
+        return self._member.poll_unreliable()
+
+    def _send_waiting(self) -> None:
+        try:
+            while self._to_send:
+                self._member.send_unreliable(*self._to_send.popleft())
+        except Closed:
+            self._to_send.clear()
 
     # --- calling: each returns a future at once ---
 

@@ -11,6 +11,7 @@ from failover.ids import ClusterId, MemberId
 from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.codec import Codec
+from failover.net.lane import Lane
 from failover.net.receiving import Budget
 from failover.net.timings import NetTimings
 from failover.net.transfers import OpenSink
@@ -70,6 +71,7 @@ class Context:
     provisional_count: int = 0
     attempt_number: int = 0
     counters: Counter[str] = field(default_factory=Counter)
+    lane: Lane = field(init=False)
     budget: Budget = field(default_factory=Budget)
     inbox: list[tuple[MemberId, object]] = field(default_factory=list)
     guest_inbox: list[tuple[MemberId, object]] = field(default_factory=list)
@@ -77,6 +79,9 @@ class Context:
     snapshots_done: list[tuple[MemberId, bool]] = field(default_factory=list)
     rolled_back: set[MemberId] = field(default_factory=set)
     """Peers whose storage is a copy or an old backup; they must join anew."""
+
+    def __post_init__(self) -> None:
+        self.lane = Lane(self.counters)
 
     def new_index(self) -> int:
         """A random u32 that names no channel and no attempt of ours."""

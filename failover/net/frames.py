@@ -6,6 +6,7 @@ effect. A type that this version does not know ends the reading: its length is u
 
 from __future__ import annotations
 
+from enum import IntEnum
 from struct import Struct, error
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from failover.net.channel import FRAMES_SIZE_MAX
 PAD, PING, PONG, MESSAGE = 0, 1, 2, 3
 OPEN, ACCEPT, CHUNK, ACK, END = 4, 5, 6, 7, 8
 ADDRESSES, JOIN = 9, 10
-RELAY, RELAY_REFUSED, SECRETS, UNRELIABLE, CLOSE = 11, 12, 13, 14, 15
+UNRELIABLE = 14
+RELAY, RELAY_REFUSED, SECRETS, CLOSE = 11, 12, 13, 15
 """Reserved numbers; a version that does not know them drops them."""
 
 _U16, _U32, _U64 = Struct("<H"), Struct("<I"), Struct("<Q")
@@ -26,6 +28,7 @@ _CHUNK = Struct("<BIIH")
 _ACK = Struct("<BIIB")
 _END = Struct("<BIB")
 _BODY = Struct("<BH")
+_UNRELIABLE = Struct("<BB16sQH")
 
 MESSAGE_SIZE_MAX = FRAMES_SIZE_MAX - _BODY.size
 """Bytes of an encoded message that still go into one datagram; larger ones travel as a transfer."""
@@ -35,6 +38,8 @@ BITMAP_SIZE_MAX = 128
 """1,024 chunks beyond the first one that is missing."""
 CHUNK_SIZE = 1088
 """Every chunk but the last. Chosen so that OPEN of a batch and a chunk fit into one datagram."""
+UNRELIABLE_SIZE_MAX = 1024
+"""Bytes of the application in one UNRELIABLE: they travel in one datagram or not at all."""
 PING_PADDING = bytes(addresses.PACKED_SIZE_MAX)
 """PAD frames that make a PING as long as the longest PONG: no answer is longer than its question."""
 
@@ -110,7 +115,27 @@ class Addresses(NamedTuple):
     addresses: tuple[Address, ...]
 
 
-Frame = Ping | Pong | Message | Join | Open | Accept | Chunk | Ack | End | Addresses
+class Way(IntEnum):
+    """From whom to whom something travels over the unreliable lane."""
+
+    MEMBER = 0
+    """From a member to a member."""
+    TO_HOST = 1
+    """From a member to the server function of the tenure in the stamp."""
+    FROM_HOST = 2
+    """From the server function of the tenure in the stamp to a member."""
+
+
+class Unreliable(NamedTuple):
+    """The application's own, stamped with the tenure that its sender follows, or runs."""
+
+    way: Way
+    generation: bytes
+    term: int
+    body: bytes
+
+
+Frame = Ping | Pong | Message | Join | Open | Accept | Chunk | Ack | End | Addresses | Unreliable
 
 
 def ping(token: int) -> bytes:
@@ -162,6 +187,11 @@ def end(transfer: int, by_sender: bool) -> bytes:
 def candidate_addresses(candidates: tuple[Address, ...]) -> bytes:
     """An ADDRESSES."""
     return bytes([ADDRESSES]) + addresses.pack_list(candidates)
+
+
+def unreliable(way: Way, generation: bytes, term: int, body: bytes) -> bytes:
+    """An UNRELIABLE of 1 to `UNRELIABLE_SIZE_MAX` bytes."""
+    return _UNRELIABLE.pack(UNRELIABLE, way, generation, term, len(body)) + body
 
 
 def parse_untrusted(data: bytes) -> tuple[list[Frame], int | None]:
@@ -252,6 +282,15 @@ def _read_addresses(data: bytes, offset: int) -> tuple[Frame, int]:
     return Addresses(candidates), offset
 
 
+def _read_unreliable(data: bytes, offset: int) -> tuple[Frame, int]:
+    _, way, generation, term, size = _UNRELIABLE.unpack_from(data, offset)
+    if way not in _WAYS or not 1 <= size <= UNRELIABLE_SIZE_MAX:
+        raise MalformedBytes("UNRELIABLE")
+    offset += _UNRELIABLE.size
+    return Unreliable(_WAYS[way], generation, term, _take(data, offset, size)), offset + size
+
+
+_WAYS = {way.value: way for way in Way}
 _READERS = {
     PING: _read_ping,
     PONG: _read_pong,
@@ -263,4 +302,5 @@ _READERS = {
     END: _read_end,
     ADDRESSES: _read_addresses,
     JOIN: _read_join,
+    UNRELIABLE: _read_unreliable,
 }

@@ -181,6 +181,8 @@ class Peer:
         match frame:
             case frames.Message(body) if self.role is Role.MEMBER:
                 self._message_received(body)
+            case frames.Unreliable() if self.role is Role.MEMBER:
+                self.context.lane.received(self.member, frame)
             case frames.Ping(token):
                 self._answer_ping(token, source)
             case frames.Pong():

@@ -7,7 +7,7 @@ Datagrams and times go in; datagrams leave through `transmit`, messages through 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from failover.errors import MalformedBytes
@@ -19,6 +19,7 @@ from failover.net.codec import Codec
 from failover.net.context import Context, Secrets
 from failover.net.frames import HEADER_SIZE_MAX, candidate_addresses
 from failover.net.gatekeeper import Gatekeeper
+from failover.net.lane import Lane
 from failover.net.peer import Peer, Role
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
@@ -156,6 +157,7 @@ class Peers:
         self._gatekeeper.note_members(members)
         for member in [member for member in self._members if member not in members]:
             self._members.pop(member).close()
+            self._context.lane.forget(member)
         for member, hints in members.items():
             if member == self.member:
                 continue
@@ -266,6 +268,18 @@ class Peers:
             self.snapshots_done.append((member, False))
             return
         peer.send_snapshot(encoded, source, now)
+
+    # The unreliable lane.
+
+    @property
+    def lane(self) -> Lane:
+        """What bounds it, and where what arrives goes."""
+        return self._context.lane
+
+    def send_unreliable(self, to: Iterable[MemberId], frame: bytes, now: float) -> None:
+        """Send an UNRELIABLE frame to these members, at once or never; others than members are left out."""
+        members = self._members
+        self._context.lane.send([members[member] for member in to if member in members], frame, now)
 
     # Joining.
 

@@ -164,6 +164,11 @@ def frame_samples() -> list[tuple[str, dict[str, Any], bytes]]:
             {"candidates": {"count": 2, "list": [HOME_SAYS, V6_SAYS]}},
             frames.candidate_addresses((HOME, V6)),
         ),
+        (
+            "UNRELIABLE",
+            {"way": 2, "generation": b"g" * 16, "term": 2**63 + 3, "size": 4, "body": b"here"},
+            frames.unreliable(frames.Way.FROM_HOST, b"g" * 16, 2**63 + 3, b"here"),
+        ),
     ]
 
 

@@ -26,6 +26,10 @@ SAMPLES = [
     (frames.ack(9, 5, 1 << 1023), frames.Ack(9, 5, 1 << 1023)),
     (frames.end(9, True), frames.End(9, True)),
     (frames.candidate_addresses((V4, V6)), frames.Addresses((V4, V6))),
+    (
+        frames.unreliable(frames.Way.TO_HOST, b"g" * 16, 2**64 - 1, b"u" * 1024),
+        frames.Unreliable(frames.Way.TO_HOST, b"g" * 16, 2**64 - 1, b"u" * 1024),
+    ),
 ]
 
 
@@ -56,7 +60,7 @@ def test_an_unknown_type_drops_the_rest_and_keeps_what_came_before():
     assert frames.parse_untrusted(data) == ([frames.Message(b"before")], 0xEE)
 
 
-@pytest.mark.parametrize("number", [frames.RELAY, frames.SECRETS, frames.UNRELIABLE, frames.CLOSE])
+@pytest.mark.parametrize("number", [frames.RELAY, frames.SECRETS, frames.CLOSE])
 def test_reserved_types_are_unknown_for_now(number):
     assert frames.parse_untrusted(bytes([number])) == ([], number)
 
@@ -69,6 +73,9 @@ def test_reserved_types_are_unknown_for_now(number):
         frames.open_transfer(1, True, 5, b"h" * 1025),
         frames.ack(1, 0, 1 << 1024),
         frames.end(1, True)[:-1] + b"\2",
+        frames.unreliable(frames.Way.MEMBER, b"g" * 16, 1, b""),
+        frames.unreliable(frames.Way.MEMBER, b"g" * 16, 1, bytes(1025)),
+        frames.unreliable(3, b"g" * 16, 1, b"x"),  # no such way
         b"\x09\x09" + bytes(100),
         b"\x09\x01\x00",  # an empty address in a list
         b"\x02" + bytes(8) + b"\x05" + bytes(20),  # no such family
@@ -89,3 +96,8 @@ def test_an_opening_and_a_whole_chunk_fit_into_one_datagram():
     both = frames.open_transfer(1, False, 2**20, b"") + frames.chunk(1, 0, bytes(frames.CHUNK_SIZE))
     assert len(both) <= FRAMES_SIZE_MAX
     assert len(frames.open_transfer(1, True, 2**28, bytes(frames.HEADER_SIZE_MAX))) <= FRAMES_SIZE_MAX
+
+
+def test_the_largest_unreliable_fits_into_one_datagram_with_room_for_fields_to_come():
+    largest = frames.unreliable(frames.Way.MEMBER, bytes(16), 1, bytes(frames.UNRELIABLE_SIZE_MAX))
+    assert len(largest) <= FRAMES_SIZE_MAX - 64
