@@ -166,7 +166,7 @@ def frame_samples() -> list[tuple[str, dict[str, Any], bytes]]:
         ),
         (
             "UNRELIABLE",
-            {"way": 2, "generation": b"g" * 16, "term": 2**63 + 3, "size": 4, "body": b"here"},
+            {"way": 2, "generation": b"g" * 16, "term": 2**63 + 3, "size": 4, "content": b"here"},
             frames.unreliable(frames.Way.FROM_HOST, b"g" * 16, 2**63 + 3, b"here"),
         ),
     ]
