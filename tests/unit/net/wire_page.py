@@ -86,6 +86,8 @@ class Page:
     frames: dict[int, tuple[str, tuple[Field, ...]]] = field(default_factory=dict)
     kinds: dict[int, tuple[str, tuple[Field, ...]]] = field(default_factory=dict)
     nested: dict[str, tuple[Field, ...]] = field(default_factory=dict)
+    codes: dict[int, tuple[str, tuple[Field, ...], int]] = field(default_factory=dict)
+    """Datagrams of the exchange behind a short code: name, fields, size."""
 
     # Bytes.
 
@@ -222,11 +224,14 @@ def parse(text: str) -> Page:
                 else:
                     page.ticket = fields
             case ["type", "fields", ""]:
-                for numbered, cell, _ in rows:
-                    number, name = numbered.split(" ", 1)
-                    page.frames[int(number)] = (name, _fields(cell))
+                page.frames = {
+                    _numbered(cell)[0]: (_numbered(cell)[1], _fields(fields)) for cell, fields, _ in rows
+                }
             case ["kind", "name", "fields"]:
                 page.kinds |= {int(number): (name, _fields(cell, _MESSAGE_FIELD)) for number, name, cell in rows}
+            case ["code", "fields", "total"]:
+                named = [(*_numbered(cell), fields, total) for cell, fields, total in rows]
+                page.codes = {number: (name, _fields(cell), int(total)) for number, name, cell, total in named}
             case ["nested", "fields"]:
                 page.nested = {name: _fields(cell, _MESSAGE_FIELD) for name, cell in rows}
             case ["type", "on the wire"]:
@@ -251,6 +256,11 @@ def _tables(text: str) -> list[tuple[str, list[str], list[list[str]]]]:
             found[-1][2].append(cells)
         is_inside = True
     return found
+
+
+def _numbered(cell: str) -> tuple[int, str]:
+    number, name = cell.split(" ", 1)
+    return int(number), name
 
 
 def _fields(cell: str, form: re.Pattern[str] = _FIELD) -> tuple[Field, ...]:
