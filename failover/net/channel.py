@@ -7,12 +7,17 @@ The first 16 bytes are the associated data; the nonce is four zeros and the coun
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from failover.errors import MalformedBytes
 from failover.net.addresses import Address
 from failover.net.replay import ReplayWindow
+
+if TYPE_CHECKING:
+    from failover.net.handshake import InitiationPayload
 
 TYPE_DATA = 4
 VERSION = 1
@@ -37,6 +42,7 @@ class Channel:
         "_replay",
         "_seal",
         "address",
+        "claims",
         "confirmed",
         "counter",
         "created",
@@ -58,6 +64,7 @@ class Channel:
         created: float,
         peer_incarnation: int,
         address: Address,
+        claims: InitiationPayload | None = None,
     ) -> None:
         self._seal = ChaCha20Poly1305(send_key).encrypt
         self._open = ChaCha20Poly1305(receive_key).decrypt
@@ -76,6 +83,8 @@ class Channel:
         self.peer_incarnation = peer_incarnation
         self.address = address
         """Where the handshake's datagram came from."""
+        self.claims = claims
+        """What the initiator said of itself; believed when it has shown that it holds the keys."""
 
     def seal(self, frames: bytes) -> bytes:
         """The DATA datagram that carries `frames` (at most `FRAMES_SIZE_MAX` bytes)."""

@@ -48,6 +48,8 @@ class Channels:
         self.provisional.remove(channel)
         self._context.provisional_count -= 1
         channel.confirmed = True
+        if channel.claims is not None:
+            self._peer.claims_proved(channel.claims)
 
     def adopt(self, channel: Channel, now: float) -> bool:
         """Take a confirmed channel. True if it is with a new process of the peer: the older ones are gone then."""
@@ -57,6 +59,8 @@ class Channels:
         if is_new_process:
             for each in list(self.confirmed):
                 self._drop(each)
+            for each in [each for each in self.provisional if each.peer_incarnation < channel.peer_incarnation]:
+                self._drop_provisional(each)
         if not channel.initiated:
             # Only what this very handshake superseded. Where both sides begin at once, dropping the peer's
             # provisional channel as our own completes would leave each sending where the other does not listen.

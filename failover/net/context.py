@@ -44,6 +44,12 @@ class Attempt:
     psk: bytes
     mac1_key: bytes
     """Of the RESPONSE: our own static key, and the gate with which we asked."""
+    datagram: bytes
+    """The INITIATION, without mac2: what a COOKIE makes us say again."""
+    cookie_key: bytes
+    """Of a COOKIE in answer to it."""
+    uncookied: set[Address]
+    """Where it was sent to, and what has not answered with a COOKIE yet: one each is heard."""
 
 
 @dataclass(slots=True)

@@ -1,51 +1,32 @@
 """Who may come in: the checks of an INITIATION, in an order in which each costs a stranger more than us.
 
-Exact length and version; mac1 (a stranger ends here, after a few microseconds, without an answer); seen before;
-rates; Noise; the membership or an open invite; freshness. Then a provisional channel and a RESPONSE, and nothing
-else changes: not the active address, not the current channel, not the membership.
+Exact length and version; seen before; mac1 (a stranger ends here, after a few microseconds, without an answer);
+under load a valid mac2, or a COOKIE is all that there is; the rates of the source and of all; Noise; membership or
+an open invite; freshness. Then a provisional channel and a RESPONSE, and nothing else changes: not the active
+address, not the current channel, not the membership, nor what is known of the peer.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Mapping
+from hashlib import blake2s
 
 from failover.errors import MalformedBytes
 from failover.ids import MemberId
-from failover.net import handshake, noise
+from failover.net import cookies, handshake, noise
 from failover.net.addresses import Address
 from failover.net.channel import VERSION, Channel
 from failover.net.context import Context, Secrets
-from failover.net.handshaking import peer_is_fresh
+from failover.net.cookies import CookieJar
+from failover.net.handshaking import is_rolled_back
+from failover.net.limits import Limits, Load, network_of
 from failover.net.peer import Peer, Role
 
 PROVISIONAL_TOTAL_MAX = 64
 GUESTS_MAX = 16
 SEEN_MAX = 1024
 """Initiations remembered by their mac1, so that a replayed one costs a look into a table."""
-RATE_ALL, BURST_ALL = 100.0, 200.0
-"""Initiations per second that may reach the curve arithmetic, about 200 us each."""
-RATE_SOURCE, BURST_SOURCE = 20.0, 60.0
-SOURCES_MAX = 256
-
-
-class Bucket:
-    """A token bucket."""
-
-    __slots__ = ("_burst", "_filled_at", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._tokens = burst
-        self._filled_at = now
-
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed at `now`."""
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 class Gatekeeper:
@@ -58,16 +39,21 @@ class Gatekeeper:
         self._admitted: set[MemberId] = set()
         """Guests that became members: they keep their channel for the answer, but nobody's place."""
         self.invites: dict[bytes, bytes] = {}
-        self._keys: list[tuple[Secrets, bytes]] = []
+        self._keys: list[tuple[Secrets, blake2s]] = []
+        """Each gate with the hash that is keyed with it."""
         self._seen: dict[bytes, None] = {}
-        self._all: Bucket | None = None
-        self._sources: dict[str, Bucket] = {}
+        self._load = Load()
+        self._limits = Limits()
+        self._jar = CookieJar()
         self.set_secrets()
 
     def set_secrets(self) -> None:
         """The context's secrets changed."""
         context = self._context
-        self._keys = [(each, handshake.mac1_key(context.member, each.gate)) for each in context.secrets]
+        self._keys = [
+            (each, blake2s(key=handshake.mac1_key(context.member, each.gate), digest_size=16))
+            for each in context.secrets
+        ]
 
     def initiation_received(self, datagram: bytes, source: Address, now: float) -> None:
         """A datagram of type 1 and of the right size and version."""
@@ -76,14 +62,72 @@ class Gatekeeper:
             self._context.counters[f"initiation: {reason}"] += 1
 
     def _judge(self, datagram: bytes, source: Address, now: float) -> str | None:
-        """Answer it, or say why not."""
-        secrets = next((each for each, key in self._keys if handshake.has_valid_mac1(key, datagram)), None)
+        """Answer it, or say why not. What a replay or a stranger costs ends with the first two checks."""
+        mac1 = datagram[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET]
+        if mac1 in self._seen:
+            return "seen before"
+        digest = handshake.body_digest(datagram)
+        secrets = self._secrets_of(digest, mac1)
         if secrets is None:
             return "wrong mac1"
-        if not self._is_new(datagram):
-            return "seen before"
-        if not self._has_token(source, now):
-            return "too many"
+        is_at_its_address = self._has_valid_mac2(datagram, digest, mac1, source, now)
+        if self._load.one_more(now) and not is_at_its_address:
+            self._answer_with_cookie(datagram, mac1, secrets, source, now)
+            return "under load, answered with a cookie"
+        refusal = self._limits.allow(
+            source, now, has_own_place=lambda: is_at_its_address and self._is_of_member(source)
+        )
+        if refusal is not None:
+            return refusal
+        self._seen[mac1] = None
+        if len(self._seen) > SEEN_MAX:
+            del self._seen[next(iter(self._seen))]
+        return self._read(datagram, secrets, source, now, is_at_its_address=is_at_its_address)
+
+    def _secrets_of(self, digest: bytes, mac1: bytes) -> Secrets | None:
+        """Those with whose gate `mac1` was made. A copy of a keyed hash costs half of a new one."""
+        for secrets, keyed in self._keys:
+            mac = keyed.copy()
+            mac.update(digest)
+            if hmac.compare_digest(mac.digest(), mac1):
+                return secrets
+        return None
+
+    def _has_valid_mac2(self, datagram: bytes, digest: bytes, mac1: bytes, source: Address, now: float) -> bool:
+        found = datagram[handshake.MAC2_OFFSET :]
+        if found == handshake.NO_MAC2 or self._jar.is_stale(now):
+            return False
+        return cookies.is_valid_mac2(self._jar.cookie(source), digest, mac1, found)
+
+    def _answer_with_cookie(
+        self, datagram: bytes, mac1: bytes, secrets: Secrets, source: Address, now: float
+    ) -> None:
+        context = self._context
+        if self._jar.is_stale(now):
+            self._jar.renew(now, context.entropy(32))
+        answer = cookies.cookie_datagram(
+            key=cookies.cookie_key(context.member, secrets.gate),
+            receiver_index=handshake.split_initiation(datagram)[0],
+            nonce=context.entropy(cookies.NONCE_SIZE),
+            cookie=self._jar.cookie(source),
+            mac1=mac1,
+        )
+        context.transmit(answer, source)
+
+    def _is_of_member(self, source: Address) -> bool:
+        """Whether a member may be there: a restarted one mostly is where it was, and waits for nobody."""
+        network = network_of(source)
+        return any(
+            network_of(place) == network
+            for peer in self._members.values()
+            for place in (peer.address, *peer.hints, *peer.told)
+            if place is not None
+        )
+
+    def _read(
+        self, datagram: bytes, secrets: Secrets, source: Address, now: float, *, is_at_its_address: bool
+    ) -> str | None:
+        """The costly part: Noise, and who it is."""
         index, message = handshake.split_initiation(datagram)
         try:
             responder = noise.Responder(
@@ -98,36 +142,25 @@ class Gatekeeper:
         if isinstance(found, str):
             return found
         peer, psk = found
-        if not peer_is_fresh(peer, payload.incarnation, payload.previous_incarnation):
-            return "stale incarnation"
-        if payload.incarnation == peer.incarnation and payload.attempt <= peer.attempt:
-            return "stale attempt"
-        if self._context.provisional_count >= PROVISIONAL_TOTAL_MAX:
-            return "too many provisional channels"
-        peer.incarnation, peer.attempt, peer.name = payload.incarnation, payload.attempt, payload.name
-        if peer.role is Role.MEMBER:
-            peer.told = payload.addresses[:4]
+        refusal = peer.freshness.judge(payload.incarnation, payload.attempt, is_at_its_address=is_at_its_address)
+        if refusal is None and is_rolled_back(peer, payload):
+            refusal = "stale incarnation"
+        if refusal is None and self._context.provisional_count >= PROVISIONAL_TOTAL_MAX:
+            refusal = "too many provisional channels"
+        if refusal is not None:
+            return refusal
+        peer.freshness.accepted(payload.incarnation, payload.attempt)
         self._respond(
-            peer, responder=responder, psk=psk, secrets=secrets, remote_index=index, source=source, now=now
+            peer,
+            responder=responder,
+            psk=psk,
+            secrets=secrets,
+            claims=payload,
+            remote_index=index,
+            source=source,
+            now=now,
         )
         return None
-
-    def _is_new(self, datagram: bytes) -> bool:
-        mac = datagram[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET]
-        if mac in self._seen:
-            return False
-        self._seen[mac] = None
-        if len(self._seen) > SEEN_MAX:
-            del self._seen[next(iter(self._seen))]
-        return True
-
-    def _has_token(self, source: Address, now: float) -> bool:
-        self._all = self._all or Bucket(RATE_ALL, BURST_ALL, now)
-        bucket = self._sources.pop(source.ip, None) or Bucket(RATE_SOURCE, BURST_SOURCE, now)
-        self._sources[source.ip] = bucket
-        if len(self._sources) > SOURCES_MAX:
-            del self._sources[next(iter(self._sources))]
-        return bucket.take(now) and self._all.take(now)
 
     def _admit(
         self, static: MemberId, payload: handshake.InitiationPayload, source: Address
@@ -171,6 +204,7 @@ class Gatekeeper:
         responder: noise.Responder,
         psk: bytes,
         secrets: Secrets,
+        claims: handshake.InitiationPayload,
         remote_index: int,
         source: Address,
         now: float,
@@ -192,8 +226,9 @@ class Gatekeeper:
             initiated=False,
             confirmed=False,
             created=now,
-            peer_incarnation=peer.incarnation,
+            peer_incarnation=claims.incarnation,
             address=source,
+            claims=claims,
         )
         peer.add_provisional(channel)
         key = handshake.mac1_key(peer.member, secrets.gate)

@@ -2,7 +2,8 @@
 
 Both are 1,152 bytes: the first exchange so proves that the path carries full datagrams, and no answer is longer
 than its question. `mac1` is keyed with the receiver's static key and the gate of the cluster: who never held a
-ticket cannot even ask, and costs one hash. `mac2` is reserved for cookies, and zero until then.
+ticket cannot even ask, and costs one hash, however many gates are to be tried. `mac2` is keyed with a cookie
+(`cookies`), or zero.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from struct import Struct
 
 from failover.errors import MalformedBytes
 from failover.ids import ClusterId
-from failover.net import addresses
+from failover.net import addresses, cookies
 from failover.net.addresses import Address
 from failover.net.channel import DATAGRAM_SIZE_MAX, VERSION
 
-TYPE_INITIATION, TYPE_RESPONSE, TYPE_COOKIE = 1, 2, 3
+TYPE_INITIATION, TYPE_RESPONSE = 1, 2
 HANDSHAKE_SIZE = DATAGRAM_SIZE_MAX
 MAC1_OFFSET, MAC2_OFFSET = 1120, 1136
 INITIATION_PAYLOAD_SIZE = 1016
@@ -129,20 +130,32 @@ def mac1_key(receiver_static: bytes, gate: bytes) -> bytes:
     return blake2s(b"failover mac1" + receiver_static + gate).digest()
 
 
-def _mac1(key: bytes, datagram: bytes) -> bytes:
-    return blake2s(datagram[:MAC1_OFFSET], key=key, digest_size=16).digest()
+def body_digest(datagram: bytes) -> bytes:
+    """32 bytes over everything before mac1: what both macs are made of, so that four gates cost one long hash."""
+    return blake2s(datagram[:MAC1_OFFSET]).digest()
+
+
+def mac1(key: bytes, digest: bytes) -> bytes:
+    """16 bytes, for the datagram with this `body_digest`."""
+    return blake2s(digest, key=key, digest_size=16).digest()
 
 
 def has_valid_mac1(key: bytes, datagram: bytes) -> bool:
     """Compared in constant time."""
-    return hmac.compare_digest(_mac1(key, datagram), datagram[MAC1_OFFSET:MAC2_OFFSET])
+    return hmac.compare_digest(mac1(key, body_digest(datagram)), datagram[MAC1_OFFSET:MAC2_OFFSET])
+
+
+def with_cookie(datagram: bytes, cookie: bytes) -> bytes:
+    """The same datagram with the mac2 that `cookie` gives it."""
+    found = datagram[MAC1_OFFSET:MAC2_OFFSET]
+    return datagram[:MAC2_OFFSET] + cookies.mac2(cookie, body_digest(datagram), found)
 
 
 def initiation(*, sender_index: int, noise_message: bytes, key: bytes) -> bytes:
     """The datagram of type 1. `key` is the mac1 key of the receiver."""
     body = bytes([TYPE_INITIATION, VERSION, 0, 0]) + sender_index.to_bytes(4, "little") + noise_message
     assert len(body) == MAC1_OFFSET
-    return body + _mac1(key, body) + NO_MAC2
+    return body + mac1(key, body_digest(body)) + NO_MAC2
 
 
 def response(*, sender_index: int, receiver_index: int, noise_message: bytes, key: bytes) -> bytes:
@@ -150,7 +163,7 @@ def response(*, sender_index: int, receiver_index: int, noise_message: bytes, ke
     indices = sender_index.to_bytes(4, "little") + receiver_index.to_bytes(4, "little")
     body = bytes([TYPE_RESPONSE, VERSION, 0, 0]) + indices + noise_message
     assert len(body) == MAC1_OFFSET
-    return body + _mac1(key, body) + NO_MAC2
+    return body + mac1(key, body_digest(body)) + NO_MAC2
 
 
 def split_initiation(datagram: bytes) -> tuple[int, bytes]:

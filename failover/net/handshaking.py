@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from failover.errors import MalformedBytes
-from failover.net import handshake, noise
+from failover.net import cookies, handshake, noise
 from failover.net.addresses import Address
 from failover.net.channel import VERSION, Channel
 from failover.net.context import Attempt, Secrets
+from failover.net.cookies import KeptCookies
 
 if TYPE_CHECKING:
     from failover.net.peer import Peer
@@ -22,11 +23,12 @@ INFINITE = float("inf")
 class Handshaking:
     """One per peer."""
 
-    __slots__ = ("_attempts", "_backoff", "_peer", "_tries", "_wanted_until", "deadline", "invite")
+    __slots__ = ("_attempts", "_backoff", "_cookies", "_peer", "_tries", "_wanted_until", "deadline", "invite")
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._attempts: list[int] = []
+        self._cookies = KeptCookies()
         self._backoff = 0.0
         self._tries = 0
         self._wanted_until = -INFINITE
@@ -73,9 +75,11 @@ class Handshaking:
         timings = self._peer.context.timings
         targets = self._targets()
         if targets:
-            datagram = self._new_attempt()
+            datagram = self._new_attempt(targets)
             for target in targets:
-                self._peer.context.transmit(datagram, target)
+                cookie = self._cookies.for_target(target, now)
+                shown = datagram if cookie is None else handshake.with_cookie(datagram, cookie)
+                self._peer.context.transmit(shown, target)
         self._tries += 1
         self.deadline = now + self._backoff * (1 + self._peer.context.jitter() / 4)
         most = timings.handshake_retry_max_s if now < self._wanted_until else timings.handshake_retry_idle_s
@@ -86,7 +90,7 @@ class Handshaking:
         active = () if self._peer.address is None else (self._peer.address,)
         return list(dict.fromkeys((*active, *self._peer.hints, *self._peer.told)))[:TARGETS_MAX]
 
-    def _new_attempt(self) -> bytes:
+    def _new_attempt(self, targets: list[Address]) -> bytes:
         """A fresh initiation. Its psk may be an older one in turn: the peer may have slept through a rotation."""
         context, peer = self._peer.context, self._peer
         secrets: Secrets = context.secrets[(self._tries // 2) % len(context.secrets)]
@@ -111,13 +115,42 @@ class Handshaking:
             payload=payload.pack(),
         )
         index = context.new_index()
-        answer_key = handshake.mac1_key(context.member, secrets.gate)
-        context.attempts[index] = Attempt(peer, initiator, psk, answer_key)
+        key = handshake.mac1_key(peer.member, secrets.gate)
+        datagram = handshake.initiation(sender_index=index, noise_message=initiator.message, key=key)
+        context.attempts[index] = Attempt(
+            peer,
+            initiator,
+            psk,
+            mac1_key=handshake.mac1_key(context.member, secrets.gate),
+            datagram=datagram,
+            cookie_key=cookies.cookie_key(peer.member, secrets.gate),
+            uncookied=set(targets),
+        )
         self._attempts.append(index)
         while len(self._attempts) > ATTEMPTS_MAX:
             context.attempts.pop(self._attempts.pop(0), None)
-        key = handshake.mac1_key(peer.member, secrets.gate)
-        return handshake.initiation(sender_index=index, noise_message=initiator.message, key=key)
+        return datagram
+
+    def cookie_received(self, attempt: Attempt, datagram: bytes, source: Address, now: float) -> None:
+        """A COOKIE that names `attempt`: the peer is under load, and wants to see that we are where we say.
+
+        Heard once from each place that was asked, and only the initiation that it asks for goes back: whoever
+        forges or repeats one gets nothing from us, least of all sent to somebody else.
+        """
+        counters = self._peer.context.counters
+        if source not in attempt.uncookied:
+            counters["cookie: not asked for"] += 1
+            return
+        try:
+            cookie = cookies.open_cookie_untrusted(
+                attempt.cookie_key, datagram, attempt.datagram[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET]
+            )
+        except MalformedBytes:
+            counters["cookie: not authentic"] += 1
+            return
+        attempt.uncookied.discard(source)
+        self._cookies.keep(cookie, source, now)
+        self._peer.context.transmit(handshake.with_cookie(attempt.datagram, cookie), source)
 
     def response_received(self, attempt: Attempt, datagram: bytes, source: Address, now: float) -> None:
         """A RESPONSE that names `attempt`. A forged one changes nothing: the genuine one still works."""
@@ -129,13 +162,11 @@ class Handshaking:
         except MalformedBytes:
             context.counters["response: not authentic"] += 1
             return
-        if payload.version != VERSION or not peer_is_fresh(
-            peer, payload.incarnation, payload.previous_incarnation
-        ):
+        is_old = payload.incarnation < peer.freshness.incarnation
+        if payload.version != VERSION or is_old or is_rolled_back(peer, payload):
             context.counters["response: refused"] += 1
             return
-        if payload.incarnation > peer.incarnation:
-            peer.incarnation, peer.attempt = payload.incarnation, 0
+        peer.freshness.proved(payload.incarnation)
         peer.observed = payload.observed
         channel = Channel(
             send_key=keys.initiator_sends,
@@ -151,16 +182,11 @@ class Handshaking:
         peer.adopt(channel, source, now)
 
 
-def peer_is_fresh(peer: Peer, incarnation: int, previous: int) -> bool:
-    """Whether this can be the peer's present process. A storage that was rolled back or copied is noted.
-
-    Every later process of an honest storage knows of the ones before it, so a replayed datagram cannot look so.
-    """
-    if incarnation < peer.incarnation:
+def is_rolled_back(peer: Peer, said: handshake.InitiationPayload | handshake.ResponsePayload) -> bool:
+    """Whether the peer's storage was rolled back or copied; if so, it is noted."""
+    if not peer.freshness.is_rolled_back(said.incarnation, said.previous_incarnation):
         return False
-    if incarnation > peer.incarnation and previous < peer.incarnation:
-        if peer.role.value == "member":  # guests may draw keys without end; members are few
-            peer.context.rolled_back.add(peer.member)
-        peer.context.counters["handshake: storage rolled back or copied"] += 1
-        return False
+    if peer.role.value == "member":  # guests may draw keys without end; members are few
+        peer.context.rolled_back.add(peer.member)
+    peer.context.counters["handshake: storage rolled back or copied"] += 1
     return True

@@ -13,6 +13,8 @@ from failover.net.channel import Channel
 from failover.net.channels import Channels
 from failover.net.congestion import RoundTrip
 from failover.net.context import Context
+from failover.net.freshness import Freshness
+from failover.net.handshake import InitiationPayload
 from failover.net.handshaking import Handshaking
 from failover.net.receiving import Receiver
 from failover.net.sending import Sender
@@ -50,9 +52,7 @@ class Peer:
         self.observed: Address | None = None
         """How the peer sees us."""
         self.name = ""
-        self.incarnation = 0
-        """The newest that the peer proved to have."""
-        self.attempt = 0
+        self.freshness = Freshness()
         self.channels = Channels(self, context)
         self.last_heard: float | None = None
         self.deadline = INFINITE
@@ -274,6 +274,13 @@ class Peer:
             self.ping(now, source)
 
     # Channels.
+
+    def claims_proved(self, claims: InitiationPayload) -> None:
+        """What the peer said in its initiation is its own word: it holds the keys."""
+        self.freshness.proved(claims.incarnation, claims.attempt)
+        self.name = claims.name
+        if self.role is Role.MEMBER:
+            self.told = claims.addresses[:4]
 
     def add_provisional(self, channel: Channel) -> None:
         """A responder's channel: receives, and waits for its first valid DATA."""

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 from failover.errors import MalformedBytes
 from failover.ids import ClusterId, MemberId
-from failover.net import handshake, noise
+from failover.net import cookies, handshake, noise
 from failover.net.addresses import ADDRESSES_MAX, Address
+from failover.net.bucket import Bucket
 from failover.net.channel import DATAGRAM_SIZE_MAX, HEADER_SIZE, TAG_SIZE, TYPE_DATA, VERSION
 from failover.net.codec import Codec
 from failover.net.context import Context, Secrets
 from failover.net.frames import HEADER_SIZE_MAX, candidate_addresses
 from failover.net.gatekeeper import Gatekeeper
 from failover.net.lane import Lane
+from failover.net.limits import BURST_ALL, RATE_ALL
 from failover.net.peer import Peer, Role
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
@@ -28,6 +30,12 @@ __all__ = ["PeerStatus", "Peers", "PeersStatus", "Secrets"]
 
 SECRETS_MAX = 4
 _DATA_SIZE_MIN = HEADER_SIZE + TAG_SIZE
+_HEAD_END = bytes([VERSION, 0, 0])
+_SIZES = {
+    handshake.TYPE_INITIATION: handshake.HANDSHAKE_SIZE,
+    handshake.TYPE_RESPONSE: handshake.HANDSHAKE_SIZE,
+    cookies.TYPE_COOKIE: cookies.COOKIE_DATAGRAM_SIZE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class Peers:
         self._members: dict[MemberId, Peer] = {}
         self._contacts: dict[MemberId, Peer] = {}
         self._gatekeeper = Gatekeeper(self._context, self._members)
+        self._responses = Bucket(RATE_ALL, BURST_ALL, 0.0)
 
     # What the driver takes. It clears each list after reading it.
 
@@ -192,12 +201,14 @@ class Peers:
             self.counters["datagram: size"] += 1
         elif data[0] == TYPE_DATA:
             self._data_received(data, source, now)
-        elif size != handshake.HANDSHAKE_SIZE or data[1:4] != bytes([VERSION, 0, 0]):
+        elif data[1:4] != _HEAD_END or size != _SIZES.get(data[0], size):
             self.counters["datagram: size or version"] += 1
         elif data[0] == handshake.TYPE_INITIATION:
             self._gatekeeper.initiation_received(data, source, now)
         elif data[0] == handshake.TYPE_RESPONSE:
             self._response_received(data, source, now)
+        elif data[0] == cookies.TYPE_COOKIE:
+            self._cookie_received(data, source, now)
         else:
             self.counters["datagram: unknown type"] += 1
 
@@ -223,8 +234,17 @@ class Peers:
             self.counters["response: to nothing"] += 1
         elif not handshake.has_valid_mac1(attempt.mac1_key, data):
             self.counters["response: wrong mac1"] += 1
+        elif not self._responses.take(now):
+            self.counters["response: too many"] += 1
         else:
             attempt.peer.handshaking.response_received(attempt, data, source, now)
+
+    def _cookie_received(self, data: bytes, source: Address, now: float) -> None:
+        attempt = self._context.attempts.get(int.from_bytes(data[4:8], "little"))
+        if attempt is None:
+            self.counters["cookie: to nothing"] += 1
+        else:
+            attempt.peer.handshaking.cookie_received(attempt, data, source, now)
 
     def tick(self, now: float) -> None:
         """Retries, keepalives, acknowledgements, whatever `now` has reached."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from failover.ids import ClusterId, MemberId
-from failover.net import frames, handshake, noise
+from failover.net import cookies, frames, handshake, noise
 from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.compiler import fields_of
@@ -176,7 +176,7 @@ def frame_samples() -> list[tuple[str, dict[str, Any], bytes]]:
 
 
 def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
-    """INITIATION and RESPONSE, and the channels that both sides have then."""
+    """INITIATION, COOKIE, the same again with mac2, and RESPONSE, and the channels that both sides have then."""
     asked = handshake.InitiationPayload(
         incarnation=10,
         previous_incarnation=9,
@@ -202,6 +202,15 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
         noise_message=initiator.message,
         key=handshake.mac1_key(bob_public, KEYS["gate"]),
     )
+    cookie = b"\x0c" * 16
+    asked_for = cookies.cookie_datagram(
+        key=cookies.cookie_key(bob_public, KEYS["gate"]),
+        receiver_index=0x0A0A0A0A,
+        nonce=b"n" * 24,
+        cookie=cookie,
+        mac1=initiation[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET],
+    )
+    again = handshake.with_cookie(initiation, cookie)
     responder = noise.Responder(static=KEYS["bob"], prologue=prologue, message=initiator.message)
     answered = handshake.ResponsePayload(incarnation=20, previous_incarnation=19, version=1, observed=HOME)
     message, keys = responder.respond(ephemeral=KEYS["bob_ephemeral"], psk=KEYS["psk"], payload=answered.pack())
@@ -241,6 +250,8 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
     return (
         [
             {"type": "INITIATION", "from": "alice", "says": asks, "hex": initiation},
+            {"type": "COOKIE", "from": "bob", "says": {"cookie": cookie}, "hex": asked_for},
+            {"type": "INITIATION", "from": "alice", "says": asks, "hex": again},
             {"type": "RESPONSE", "from": "bob", "says": answers, "hex": response},
         ],
         alice,

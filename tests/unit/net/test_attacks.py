@@ -3,40 +3,22 @@
 import random
 
 import pytest
+from attackers import STRANGER, initiation_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_network import CLUSTER, SECRETS, Network, append, meet, notice, pair
+from memory_network import SECRETS, Network, append, meet, notice, pair
 
 from failover.net import frames, handshake, noise
 from failover.net.addresses import Address
-from failover.net.gatekeeper import BURST_ALL, GUESTS_MAX, PROVISIONAL_TOTAL_MAX, RATE_ALL
+from failover.net.gatekeeper import GUESTS_MAX, PROVISIONAL_TOTAL_MAX
+from failover.net.limits import LOAD_PER_S
 from failover.net.peers import Secrets
 
-STRANGER = Address("203.0.113.66", 666)
 SHAPES = (*range(70), 1119, 1120, 1151, 1152, 1153, 1500, 2048)
 
 
 def sent_by(network, player):
     return [entry for entry in network.log if entry[1] == player.address]
-
-
-def initiation_to(
-    bob, *, private_key=b"\x01" * 32, incarnation=50, previous=10, attempt=1, secrets=SECRETS,
-    index=77, ephemeral=b"\x42" * 32, invite_id=handshake.NO_INVITE, version=1,
-):  # fmt: skip
-    """An initiation as its author would make it, with any field as a test wants it."""
-    payload = handshake.InitiationPayload(
-        incarnation, previous, attempt, version, version, secrets.epoch, invite_id, "mallory"
-    )
-    initiator = noise.Initiator(
-        static=private_key,
-        ephemeral=ephemeral,
-        responder_static=bob.member,
-        prologue=handshake.prologue(CLUSTER),
-        payload=payload.pack(),
-    )
-    key = handshake.mac1_key(bob.member, secrets.gate)
-    return initiator, handshake.initiation(sender_index=index, noise_message=initiator.message, key=key)
 
 
 def test_a_stranger_gets_not_a_single_byte():
@@ -249,7 +231,8 @@ def test_a_flood_of_initiations_is_bounded_in_work_and_in_memory():
             bob, incarnation=50, attempt=number + 1, ephemeral=(number + 1).to_bytes(32, "big"), index=number
         )
         bob.peers.datagram_received(datagram, Address(f"198.51.{number % 100}.1", 5), network.now + number / 5000)
-    assert len(network.log) <= BURST_ALL + RATE_ALL * 0.2 + 1
+    sizes = [len(data) for data, _, _ in network.log]
+    assert sizes == [1152] * LOAD_PER_S + [64] * (1000 - LOAD_PER_S)
     assert bob.peers._context.provisional_count <= 4
     assert len(bob.peers._context.channels) <= 8
 
@@ -267,6 +250,7 @@ def test_provisional_channels_are_bounded_over_all_peers():
             _, datagram = initiation_to(
                 bob, private_key=key, attempt=round_number, ephemeral=bytes([round_number]) + key[1:]
             )
+            network.now += 0.06
             bob.peers.datagram_received(datagram, Address(f"198.51.{key[0]}.1", 5), network.now)
     assert bob.peers._context.provisional_count == PROVISIONAL_TOTAL_MAX
     network.run(11)
