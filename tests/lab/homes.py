@@ -12,7 +12,7 @@
 
     homes.drop_mappings(a.home)          # the router forgets who talked to whom, as after a restart
     homes.set_mapping_lifetimes(a.home, unanswered_s=5, answered_s=10)
-    homes.change_address(a)              # off the Wi-Fi, on to a phone's hotspot: new home and address, same process
+    homes.change_address(a)              # off the Wi-Fi, on to a phone's hotspot: a new home, a new address
     homes.move(a, b.home)                # ... or on to another home's Wi-Fi
     homes.cut(a); homes.mend(a)          # the cable from a member to its router
     homes.cut(a.home); homes.mend(a.home)    # the line from the router to the internet
@@ -20,6 +20,10 @@
 All homes use the network 192.168.1.0/24 and give the first member 192.168.1.10, as in real life: a private address
 of another home is the address of somebody else here. Public addresses are 11.22.HOME.x. They look like any others
 to the members (those kept for documentation count as private with Python), and cannot leave the namespaces.
+
+    links = homes.emulate(Way(delay_s=0.020, loss=0.02), up=Line(rate=10e6))    # all ways and lines
+    links.set_way(a.home, b.home, Way(loss=1.0))    # from a's home to b's, this direction alone
+    links.report()                                  # what was carried, lost, doubled, and how punctually
 
 Routers, as nftables builds them (and as a test with bare sockets shows):
 - `CONE`: Linux's masquerade. The source port is kept where it is free, so that a member is seen under one public
@@ -36,15 +40,20 @@ from __future__ import annotations
 
 import itertools
 import socket
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from tests.benchmarks.children import Child
 from tests.lab import namespaces
+from tests.lab.emulator import DEVICE
+from tests.lab.links import Line, Way
 from tests.lab.namespaces import Namespaces, inside, ip, run, set_kernel_values
 
 LAN = "192.168.1"
+PLUGGED_IN_S = 5.0
 FIRST_HOST = 10
 """The last number of the address of a home's first member."""
 
@@ -109,6 +118,7 @@ class Homes:
         self.members: list[Place] = []
         self.internet = ""
         """The namespace between the homes."""
+        self._emulation: Emulation | None = None
         self._namespaces = Namespaces()
         self._interfaces = itertools.count(1)
         self._numbers = itertools.count(1)
@@ -118,11 +128,15 @@ class Homes:
         namespaces.remove_orphans()
         try:
             self.internet = self._namespaces.add("internet")
-            set_kernel_values(self.internet, {"net.ipv4.ip_forward": 1})
+            set_kernel_values(self.internet, _FORWARDING)
             for home in self.homes:
                 self._build(home)
                 for _ in range(home.members):
-                    self._move_in(home)
+                    place = Place(self._namespaces.add(f"member{len(self.members) + 1}"), home)
+                    self._plug_in(place, home)
+                    self.members.append(place)
+            for each in (*self.homes, *self.members):
+                _wait_until_plugged_in(each)
         except BaseException:
             self.close()
             raise
@@ -133,6 +147,8 @@ class Homes:
 
     def close(self) -> None:
         """Take all of it apart. Processes inside lose their network; end them before."""
+        if self._emulation is not None:
+            self._emulation.close()
         self._namespaces.close()
 
     def places(self, bind: str = "0.0.0.0") -> Iterator[dict[str, Any]]:
@@ -169,24 +185,50 @@ class Homes:
         ip(namespace, f"{link} down")
 
     def mend(self, what: Place | Home) -> None:
-        """Put it back in."""
+        """Put it back in; returns when it carries again, which takes the kernel up to a second."""
         namespace, link = self._cable(what)
         ip(namespace, f"{link} up")
+        _wait_until_plugged_in(what)
 
     def move(self, place: Place, home: Home) -> None:
         """The member's machine leaves its network and joins another; its processes go on.
 
         The old interface is gone at once, with its addresses, as when Wi-Fi is switched off.
         """
-        ip(place.namespace, f"link delete {place.interface}")
-        self._plug_in(place, home)
+        old = place.interface
+        self._plug_in(place, home, f"link delete {old}")
 
     def change_address(self, place: Place, router: Router | None = None) -> None:
-        """The member's machine moves to a new home of its own; the router is of the same kind unless one is named."""
+        """The member's machine moves to a new home of its own; a router of the same kind unless one is named."""
         home = Home(place.home.router if router is None else router, members=0)
         self.homes.append(home)
         self._build(home)
         self.move(place, home)
+
+    # Bad links.
+
+    def emulate(self, way: Way, *, up: Line | None = None, down: Line | None = None, seed: int = 0) -> Emulation:
+        """Let all that goes from home to home pass an emulator of bad links (tests/lab/emulator.py), once.
+
+        Args:
+            way: between every two homes, in each direction: a round trip is twice its delay.
+            up: the line from each home; None = no limit.
+            down: the line to each home; None = no limit.
+            seed: of the chance in it.
+        """
+        assert self._emulation is None, "one is enough"
+        emulation = self._emulation = Emulation(inside(self.internet), seed)
+        ip(
+            self.internet,
+            f"link set {DEVICE} up mtu 1500 txqueuelen 10000",
+            f"route add default dev {DEVICE} table 77",
+        )
+        emulation.set_way(None, None, way)
+        emulation.set_line("up", None, up or Line())
+        emulation.set_line("down", None, down or Line())
+        # What comes from a home goes to the emulator, what comes from there to its home.
+        ip(self.internet, f"rule add iif {DEVICE} lookup main priority 10", "rule add lookup 77 priority 11")
+        return emulation
 
     # How it is built.
 
@@ -213,16 +255,11 @@ class Homes:
             f"addr add fd77::{home.number}:1/64 dev lan nodad",
             f"route add default via {gateway}",
         )
-        set_kernel_values(home.namespace, {"net.ipv4.ip_forward": 1})
+        set_kernel_values(home.namespace, _FORWARDING)
         run(*inside(home.namespace), "nft", "-f", "-", text=_RULES.format(masquerade=home.router.value))
 
-    def _move_in(self, home: Home) -> None:
-        place = Place(self._namespaces.add(f"member{len(self.members) + 1}"), home)
-        self.members.append(place)
-        self._plug_in(place, home)
-
-    def _plug_in(self, place: Place, home: Home) -> None:
-        """A new interface, with an address of the home."""
+    def _plug_in(self, place: Place, home: Home, leaving: str | None = None) -> None:
+        """A new interface, with an address of the home; what ends the old one comes when the new one is ready."""
         host = next(home._hosts)
         place.home, place.interface = home, f"eth{next(self._interfaces)}"
         place.address, place.address6 = f"{home.network}.{host}", f"fd77::{home.number}:{host}"
@@ -232,11 +269,14 @@ class Homes:
             f"link add {port} type veth peer name {place.interface} netns {place.namespace}",
             f"link set {port} master lan up",
         )
+        ip(place.namespace, f"link set {place.interface} up")
+        if leaving is not None:
+            _wait_until_plugged_in(place)
         ip(
             place.namespace,
+            *([leaving] if leaving else []),
             f"addr add {place.address}/24 dev {place.interface}",
             f"addr add {place.address6}/64 dev {place.interface} nodad",
-            f"link set {place.interface} up",
             f"route add default via {home.gateway}",
         )
 
@@ -246,6 +286,48 @@ class Homes:
         return what.home.namespace, f"link set to-{what.interface}"
 
 
+def _wait_until_plugged_in(what: Place | Home) -> None:
+    """A switch uses a new cable when the kernel gets round to it."""
+    home, port = (what, "wan") if isinstance(what, Home) else (what.home, f"to-{what.interface}")
+    if isinstance(what, Home) and home.router is not Router.NONE:
+        return  # the router's own interface, and not its switch's
+    until = time.monotonic() + PLUGGED_IN_S
+    while "state disabled" in run("bridge", "-n", home.namespace, "link", "show", "dev", port):
+        if time.monotonic() > until:
+            raise RuntimeError(f"the cable {port} of home {home.number} stays dead")
+        time.sleep(0.01)
+
+
+class Emulation:
+    """The emulator of bad links, from outside."""
+
+    def __init__(self, prefix: list[str], seed: int) -> None:
+        self._child = Child("tests.lab.emulator", {"name": "the emulator", "seed": seed}, prefix)
+        self._child.wait(0, 10)
+
+    def set_way(self, sender: Home | None, receiver: Home | None, way: Way) -> None:
+        """From now on, from one home to another; without them, between all that have no way of their own."""
+        numbers = {"sender": sender.number, "receiver": receiver.number} if sender and receiver else {}
+        self._child.ask("set", what="way", values=asdict(way), **numbers)
+
+    def set_line(self, direction: str, home: Home | None, line: Line) -> None:
+        """The line of a home, "up" or "down"; without a home, of all that have none of their own."""
+        self._child.ask("set", what=direction, values=asdict(line), sender=home.number if home else None)
+
+    def report(self) -> dict[str, Any]:
+        """How many datagrams had which fate, and how many microseconds late they left, p50, p99 and most."""
+        return self._child.ask("report")
+
+    def close(self) -> None:
+        """End it."""
+        self._child.kill()
+
+
+_FORWARDING: dict[str, object] = {
+    "net.ipv4.ip_forward": 1,
+    "net.ipv4.conf.all.rp_filter": 0,  # the emulator gives back what came from elsewhere
+    "net.ipv4.conf.default.rp_filter": 0,
+}
 _RULES = """
 table ip router {{
     chain nat {{

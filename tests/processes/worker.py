@@ -254,11 +254,11 @@ def say(number: int, **values: Any) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(kind: type[Worker] = Worker) -> int:
     """A program as players write it: one clear line for what goes wrong while opening."""
     die_with_parent()
     try:
-        trio.run(Worker(json.loads(sys.argv[1])).run)
+        trio.run(kind(json.loads(sys.argv[1])).run)
     except* failover.FailoverError as group:
         errors: BaseException = group
         while isinstance(errors, BaseExceptionGroup):

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.simulation import calm
 from tests.simulation.levels import CALM, LEVELS, Variation
 from tests.simulation.running import Mixture, Run, last_lines, run_all, run_seed
 from tests.simulation.showing import CONSOLE, Tally, show_failure, show_planted
@@ -21,6 +22,8 @@ SEED_MAX = 10**9
 
 def main() -> int:
     """Do what the command line says; returns the exit status."""
+    if any(word.startswith("--calm-hours") for word in sys.argv):
+        return calm.main(sys.argv[1:])
     arguments = parse()
     if arguments.planted:
         return 0 if show_planted() else 1
@@ -74,6 +77,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="of storm in each run")
     parser.add_argument("--without", default="", help="strokes that never come, with commas between")
     parser.add_argument("--calm", default="", help=f"of {', '.join(CALM)}: what is well")
+    parser.add_argument(
+        "--calm-hours",
+        metavar="N",
+        help="another thing: hours in which nothing fails but datagrams; --calm-hours 1 --help says more",
+    )
     parser.add_argument("--members", type=int, help="how many there are at first, at most")
     arguments = parser.parse_args()
     if arguments.level is None:
