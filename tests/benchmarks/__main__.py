@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.benchmarks import changes, core_speed, cost, profiling, report, simulator, speed
+from tests.benchmarks import changes, core_speed, cost, net_cost, profiling, report, simulator, speed
 from tests.benchmarks.bench import Bench, Sizes
 from tests.benchmarks.children import ChildFailed
 from tests.benchmarks.report import Row
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": cost.memory,
     "core": core_speed.messages,
     "log-length": core_speed.log_length,
+    "net-cost": net_cost.datagrams,
     "simulator": simulator.simulators,
 }
 
