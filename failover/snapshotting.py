@@ -1,27 +1,41 @@
 """Snapshots on their way: from the machine to the storage, from the storage to a peer, and back.
 
 The pump never waits for one. The machine gives its state in pieces, between which play goes on; disk work is
-done by the writer; what comes from a peer goes to a temporary file first.
+done by the writer in small steps, between which the log is written; what comes from a peer goes to a temporary
+file first. All members take their snapshots at the same indices, so what a snapshot costs, it costs everywhere
+at once: when each was one long job of the writer, commits waited for it on every member.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, TypeVar, cast
 
 import trio
 
 from failover.driver import Driver
-from failover.ids import LogIndex, MemberId
+from failover.errors import StorageFailed
+from failover.ids import LogIndex, MemberId, Term
 from failover.raft.effects import SnapshotMeta
 from failover.raft.messages import InstallSnapshot
 from failover.replica import Replica
-from failover.storage.contract import Storage
+from failover.storage.contract import SnapshotWriter, Storage
 
 IN_MEMORY_MAX = 4 * 1024 * 1024
 """Larger ones go to a temporary file."""
 PIECE = 256 * 1024
+"""What one job of the writer stores or reads: a write of the log waits for no more than this."""
+COPY_TRIES = 3
+"""A snapshot that makes way for a newer one while it is read is read again so often."""
+COPY_KEPT_S = 60.0
+"""The file of a snapshot that was sent stays so long: a transfer that breaks off goes on from it."""
+
+_T = TypeVar("_T")
+_Step = Callable[[SnapshotWriter], None]
 
 
 class Spool(tempfile.SpooledTemporaryFile[bytes]):
@@ -72,6 +86,14 @@ def open_sink(member: MemberId, header: object, size: int) -> FileSink | None:
     return FileSink() if isinstance(header, InstallSnapshot) else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """The stored snapshot in a file of its own, so that a newer one may take its place meanwhile."""
+
+    meta: SnapshotMeta
+    source: FileSource
+
+
 class Snapshots:
     """One member's snapshots."""
 
@@ -91,6 +113,14 @@ class Snapshots:
         self._nursery = nursery
         self._restored = restored
         self._failed = failed
+        self._storing = trio.Lock()
+        """Held by whoever stores one: a storage takes one at a time, and beginning another abandons the first."""
+        self._received_count = 0
+        """Snapshots from a leader: one of our own that is being stored meanwhile makes way."""
+        self._copying = trio.Lock()
+        self._copy: _Copy | None = None
+
+    # --- taking ---
 
     def take(self) -> None:
         """Take one at the applied index: the view is frozen now, its pieces come while play goes on."""
@@ -102,93 +132,159 @@ class Snapshots:
         self._nursery.start_soon(self._collect, meta, self._replica.snapshot())
 
     async def _collect(self, meta: SnapshotMeta, pieces: Iterator[bytes]) -> None:
-        file = Spool()
+        received_before = self._received_count
         try:
-            for piece in pieces:
-                file.write(piece)
-                await trio.lowlevel.checkpoint()
+            stored = await self._store(
+                meta,
+                _blocks(pieces),
+                replaces_log=False,
+                makes_way=lambda: self._received_count > received_before,
+            )
         except Exception as error:  # the application's: without snapshots the log would grow for ever
-            file.close()
             self._failed(error)
             return
-        except trio.Cancelled:
-            file.close()
-            raise
+        self._driver.snapshot_stored(meta if stored else None)
 
-        def store() -> None:
-            file.seek(0)
-            self._storage.save_snapshot(meta, _pieces(file), replaces_log=False)
-
-        def stored(_: object) -> None:
-            file.close()
-            self._driver.snapshot_stored(meta)
-
-        self._driver.writer.run(store, stored)
+    # --- sending ---
 
     def send(self, member: MemberId) -> None:
-        """Send the stored one; it is copied to a file first, so that a newer one may take its place meanwhile."""
+        """Send the stored one."""
+        # The term is that of the decision to send it: meanwhile another member may lead another term.
+        self._nursery.start_soon(self._send, member, self._driver.core.term)
 
-        term = self._driver.core.term
+    async def _send(self, member: MemberId, term: Term) -> None:
+        async with self._copying:
+            copy = await self._copied()
+        if copy is None:
+            self._driver.snapshot_failed(member)
+            return
+        meta, source = copy.meta, copy.source
+        header = InstallSnapshot(
+            term, meta.last_index, meta.last_term, meta.membership, meta.membership_index, source.size
+        )
+        self._driver.peers.send_snapshot(member, header, source, self._driver.clock())
+        self._driver.kick()  # its first datagrams have deadlines
 
-        def copy() -> tuple[SnapshotMeta, FileSource] | None:
-            meta = self._storage.snapshot_meta()
+    async def _copied(self) -> _Copy | None:
+        """The stored snapshot in a file; one file serves all who need it."""
+        for _ in range(COPY_TRIES):
+            meta = await self._on_disk(self._storage.snapshot_meta)
             if meta is None:
                 return None
-            file = Spool()
-            for chunk in self._storage.read_snapshot():
-                file.write(chunk)
-            return meta, FileSource(file, file.tell())
+            if self._copy is not None and self._copy.meta == meta:
+                return self._copy
+            self._copy = None
+            file, pieces = Spool(), self._storage.read_snapshot()
+            while (copied := await self._on_disk(partial(_copy_piece, pieces, file))) == PIECE:
+                pass
+            if copied is not None:
+                self._copy = _Copy(meta, FileSource(file, file.tell()))
+                self._nursery.start_soon(self._forget, self._copy)
+                return self._copy
+        return None
 
-        def copied(result: object) -> None:
-            if not isinstance(result, tuple):
-                self._driver.snapshot_failed(member)
-                return
-            meta: SnapshotMeta = result[0]
-            source: FileSource = result[1]
-            header = InstallSnapshot(
-                term,  # of the decision to send it: meanwhile another member may lead another term
-                meta.last_index,
-                meta.last_term,
-                meta.membership,
-                meta.membership_index,
-                source.size,
-            )
-            self._driver.peers.send_snapshot(member, header, source, self._driver.clock())
+    async def _forget(self, copy: _Copy) -> None:
+        await trio.sleep(COPY_KEPT_S)
+        if self._copy is copy:
+            self._copy = None
 
-        self._driver.writer.run(copy, copied)
+    # --- receiving ---
 
     def install(self, meta: SnapshotMeta, received: object) -> None:
         """Store what a leader sent, then restore the machine from it."""
-        file: IO[bytes] = received  # type: ignore[assignment]
+        self._received_count += 1
+        self._nursery.start_soon(self._install, meta, cast(IO[bytes], received))
 
-        def store() -> None:
-            file.seek(0)
-            self._storage.save_snapshot(meta, _pieces(file), replaces_log=True)
-
-        def stored(_: object) -> None:
-            file.seek(0)
-            self._replica.restore(meta.last_index, _pieces(file))
-            file.close()
-            self._restored()
-            self._driver.snapshot_installed()
-
-        self._driver.writer.run(store, stored)
+    async def _install(self, meta: SnapshotMeta, file: IO[bytes]) -> None:
+        await self._store(meta, _steps(file), replaces_log=True)
+        file.seek(0)
+        self._replica.restore(meta.last_index, iter(partial(file.read, PIECE), b""))
+        file.close()
+        self._restored()
+        self._driver.snapshot_installed()
 
     def keep(self, meta: SnapshotMeta, received: object) -> None:
         """Store what a leader sent, as it is; the log behind it stays."""
-        file: IO[bytes] = received  # type: ignore[assignment]
+        self._received_count += 1
+        self._nursery.start_soon(self._keep, meta, cast(IO[bytes], received))
 
-        def store() -> None:
-            file.seek(0)
-            self._storage.save_snapshot(meta, _pieces(file), replaces_log=False)
+    async def _keep(self, meta: SnapshotMeta, file: IO[bytes]) -> None:
+        await self._store(meta, _steps(file), replaces_log=False)
+        file.close()
+        self._driver.snapshot_stored(meta)
 
-        def stored(_: object) -> None:
-            file.close()
-            self._driver.snapshot_stored(meta)
+    # --- what the above is made of ---
 
-        self._driver.writer.run(store, stored)
+    async def _store(
+        self,
+        meta: SnapshotMeta,
+        steps: Iterable[_Step | None],
+        *,
+        replaces_log: bool,
+        makes_way: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Store a snapshot step by step; None among the steps lets play go on. False if it made way."""
+        async with self._storing:
+            writer = await self._on_disk(self._storage.snapshot_writer)
+            for step in steps:
+                if makes_way():
+                    await self._on_disk(writer.abandon)
+                    return False
+                if step is None:
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._on_disk(partial(step, writer))
+            await self._on_disk(partial(writer.finish, meta, replaces_log=replaces_log))
+            return True
+
+    async def _on_disk(self, job: Callable[[], _T]) -> _T:
+        """Have the writer do it between two writes of the log. Never returns if the disk is damaged."""
+        done, results = trio.Event(), list[_T]()
+
+        def take(result: object) -> None:
+            results.append(cast(_T, result))
+            done.set()
+
+        self._driver.writer.run(job, take)
+        await done.wait()
+        return results[0]
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    while piece := file.read(PIECE):
-        yield piece
+def _blocks(pieces: Iterator[bytes]) -> Iterator[_Step | None]:
+    """The machine's pieces, cut anew; after each of them play goes on."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= PIECE:
+            yield partial(_add, bytes(held[:PIECE]))
+            del held[:PIECE]
+        yield None
+    if held:
+        yield partial(_add, bytes(held))
+
+
+def _add(block: bytes, writer: SnapshotWriter) -> None:
+    writer.add(block)
+
+
+def _steps(file: IO[bytes]) -> Iterator[_Step]:
+    """A file's content. Each step says where it reads: a full disk makes the writer repeat it."""
+    for offset in range(0, file.seek(0, io.SEEK_END), PIECE):
+        yield partial(_add_from, file, offset)
+
+
+def _add_from(file: IO[bytes], offset: int, writer: SnapshotWriter) -> None:
+    file.seek(offset)
+    writer.add(file.read(PIECE))
+
+
+def _copy_piece(pieces: Iterator[bytes], file: IO[bytes]) -> int | None:
+    """Copy some; returns `PIECE` if there may be more, and None if a newer snapshot took its place."""
+    copied = 0
+    try:
+        while copied < PIECE and (piece := next(pieces, b"")):
+            file.write(piece)
+            copied += len(piece)
+    except StorageFailed:
+        return None
+    return PIECE if copied >= PIECE else 0

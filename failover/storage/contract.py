@@ -44,7 +44,8 @@ class SnapshotWriter(Protocol):
         """Take the next bytes. Chunks may be cut anew: what comes back is the same bytes in the same order.
 
         Raises:
-            StorageFailed: the disk refused, or the snapshot was abandoned or a newer one begun; begin again.
+            StorageFailed: the disk refused, and a chunk of at most 256 KiB may be added again when the cause is
+                gone; or the snapshot was abandoned or a newer one begun.
         """
         ...
 

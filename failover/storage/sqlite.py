@@ -258,9 +258,16 @@ class _SqliteSnapshotWriter:
     def add(self, chunk: bytes) -> None:
         self._storage._require_newest(self)
         for start in range(0, len(chunk), CHUNK_SIZE):
+            held = len(self._pending)
             self._pending += chunk[start : start + CHUNK_SIZE]
-            while len(self._pending) >= CHUNK_SIZE:
-                self._store(CHUNK_SIZE)
+            try:
+                while len(self._pending) >= CHUNK_SIZE:
+                    self._store(CHUNK_SIZE)
+            except StorageFailed:
+                del self._pending[held:]  # so that it can be added again
+                if start:
+                    self.abandon()
+                raise
 
     def finish(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
         if self._pending:

@@ -109,7 +109,7 @@ class Mounted:
         self.before_write: Callable[[], None] = lambda: None
         """Called before anything is changed; may raise `ProcessDied`."""
         self.tears_after: int | None = None
-        """A snapshot that is being written stops after so many pieces, and the process with it."""
+        """The process stops after so many more pieces of a snapshot, in the middle of it."""
         self._disk = disk
 
     def _check(self) -> None:
@@ -121,6 +121,13 @@ class Mounted:
         self.before_write()
         if self._disk.is_full:
             raise StorageFailed("there is no room left on the simulated disk")
+
+    def _changes_snapshot(self) -> None:
+        self._changes()
+        if self.tears_after is not None:
+            if self.tears_after == 0:
+                raise ProcessDied
+            self.tears_after -= 1
 
     def identity(self) -> Identity | None:
         """See `Storage.identity`."""
@@ -153,20 +160,14 @@ class Mounted:
     def snapshot_writer(self) -> SnapshotWriter:
         """See `Storage.snapshot_writer`."""
         self._changes()
-        return self.real.snapshot_writer()
+        return _MountedSnapshotWriter(self, self.real.snapshot_writer())
 
     def save_snapshot(self, meta: SnapshotMeta, chunks: Iterable[bytes], *, replaces_log: bool) -> None:
         """See `Storage.save_snapshot`."""
-        self._changes()
-        if self.tears_after is not None:
-            writer = self.real.snapshot_writer()
-            for number, chunk in enumerate(chunks):
-                if number >= self.tears_after:
-                    break
-                writer.add(chunk)
-            raise ProcessDied
-        self.real.save_snapshot(meta, chunks, replaces_log=replaces_log)
-        self._disk.durable.save_snapshot(meta, replaces_log=replaces_log)
+        writer = self.snapshot_writer()
+        for chunk in chunks:
+            writer.add(chunk)
+        writer.finish(meta, replaces_log=replaces_log)
 
     def snapshot_meta(self) -> SnapshotMeta | None:
         """See `Storage.snapshot_meta`."""
@@ -190,3 +191,26 @@ class Mounted:
 
     def close(self) -> None:
         """See `Storage.close`; the computer unmounts its disk when the process has ended."""
+
+
+class _MountedSnapshotWriter:
+    """A snapshot on its way to the disk: a `SnapshotWriter`."""
+
+    def __init__(self, mounted: Mounted, real: SnapshotWriter) -> None:
+        self._mounted, self._real = mounted, real
+
+    def add(self, chunk: bytes) -> None:
+        """See `SnapshotWriter.add`."""
+        self._mounted._changes_snapshot()
+        self._real.add(chunk)
+
+    def finish(self, meta: SnapshotMeta, *, replaces_log: bool) -> None:
+        """See `SnapshotWriter.finish`."""
+        self._mounted._changes_snapshot()
+        self._real.finish(meta, replaces_log=replaces_log)
+        self._mounted._disk.durable.save_snapshot(meta, replaces_log=replaces_log)
+
+    def abandon(self) -> None:
+        """See `SnapshotWriter.abandon`."""
+        self._mounted._check()
+        self._real.abandon()

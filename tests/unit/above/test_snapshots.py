@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from tally import Tally, founded, member
+from tally import Tally, founded, member, until
 
 import failover
 from failover.ids import LogIndex
@@ -23,6 +23,7 @@ async def test_a_restart_from_a_snapshot_applies_what_followed_it_exactly_once(w
     async with member(found=True, storage=storage, settings=SOON) as alone, trio.open_nursery() as nursery:
         for number in range(100):
             nursery.start_soon(alone.request, str(number).encode())
+        await until(lambda: alone.status().snapshot_index >= 16)  # it is stored while play goes on
     before = alone.state
     async with member(storage=storage, settings=SOON) as again:
         assert again.status().snapshot_index >= 16

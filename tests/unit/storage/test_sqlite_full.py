@@ -52,6 +52,27 @@ def test_a_full_disk_refuses_a_write_whole_and_goes_on_when_there_is_room(small_
     storage.close()
 
 
+def test_a_piece_of_a_snapshot_that_the_disk_refused_is_added_again(small_disk, samples):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"b" * 1_000_000)
+    storage = SqliteStorage(small_disk / "game.db")
+    storage.write(samples.append(1, 4))
+    writer = storage.snapshot_writer()
+    pieces = [bytes([number]) * 200_000 for number in range(6)]
+    added = 0
+    with pytest.raises(StorageFailed):
+        for piece in pieces:
+            writer.add(piece)
+            added += 1
+    assert 0 < added < 6
+    ballast.unlink()
+    for piece in pieces[added:]:
+        writer.add(piece)
+    writer.finish(samples.meta(3), replaces_log=False)
+    assert b"".join(storage.read_snapshot()) == b"".join(pieces)
+    storage.close()
+
+
 def test_a_disk_without_room_for_a_new_storage_is_left_clean(small_disk):
     (small_disk / "ballast").write_bytes(b"b" * 2_093_056)
     with pytest.raises(StorageFailed, match="room"):
