@@ -10,7 +10,7 @@ General layout, from the front door inwards:
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
-  `snapshotting`, `watching`, and the unreliable `lane`.
+  `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.
@@ -21,6 +21,7 @@ The way of a move is told in docs/explanation/architecture.md.
 
 from __future__ import annotations
 
+from failover.codes import ticket_by_code
 from failover.errors import (
     ApplyFailed,
     BadAddress,
@@ -130,4 +131,5 @@ __all__ = [
     "UsageError",
     "open_member",
     "start_member",
+    "ticket_by_code",
 ]

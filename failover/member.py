@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 
+from failover import codes
+from failover.codes import CODE_S, INVITE_LONGER_S
 from failover.errors import NotHost, UsageError
 from failover.events import Event
 from failover.fitness import Fitness
@@ -23,7 +25,7 @@ from failover.machine import StateMachine
 from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.nursery import open_hidden_nursery
-from failover.opening import open_identity, open_storage, open_transport
+from failover.opening import open_identity, open_storage, open_transport, real_ticket
 from failover.records import NAME_SIZE_MAX, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
@@ -219,6 +221,29 @@ class Member:
         await self._life.read_barrier()  # a member that was just resumed does not know the others yet
         return self._running.neighbours.ticket(invite).text()
 
+    async def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> str:
+        """Open a short code, such as K7QF-3MDA: read aloud and typed on the same LAN, it is as good as a ticket.
+
+        A member has one code open at a time; this one takes the place of the last. While it is open, this member
+        answers strangers on its LAN, who learn that it has a code open, and may guess once in five seconds.
+
+        Args:
+            uses: how many members it lets in, 1 to 64.
+            valid_s: for how long, in seconds, at most a day.
+
+        Raises:
+            OutcomeUnknown: no host in time; ask again.
+            PortInUse, Unreachable: no socket for it; use a ticket.
+        """
+        codes.check(uses, valid_s)
+        ticket = await self.invite(uses=uses, expires_s=valid_s + INVITE_LONGER_S)
+        self._life.check_open()
+        return self._running.codes.open(ticket, uses, valid_s)
+
+    def close_short_code(self) -> None:
+        """Close the code that is open, if one is; who has its ticket already may still join."""
+        self._running.codes.close()
+
     async def hand_over(self, to: MemberId | None = None) -> None:
         """Have the host hand over to `to`, or to whoever is furthest along; watch `HostChanged`.
 
@@ -285,7 +310,8 @@ async def open_member(
     Args:
         machine: the application's state machine, in its first state.
         storage: a file's path, a `Storage`, or None for memory (a member that nobody can resume).
-        ticket: what `invite()` returned, for joining; a storage that was admitted before ignores it.
+        ticket: what `invite()` or `short_code()` returned, for joining; a storage that was admitted before
+            ignores it.
         found: found a cluster if the storage is new and there is no ticket.
         serve: the server function; runs on exactly one member at a time. None proposes every request as it comes.
         name: at most 64 bytes of UTF-8; for people.
@@ -315,7 +341,7 @@ async def open_member(
             opened = await open_identity(
                 store,
                 opened_transport,
-                ticket=ticket,
+                ticket=await real_ticket(ticket, store, bind, surroundings),
                 found=found,
                 name=name,
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from failover.admission import ask_to_join
+from failover.codes import ticket_by_code
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.net import short_codes
 from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
@@ -70,6 +72,15 @@ def open_transport(bind: str, port: int, storage: Storage) -> UdpTransport:
     opened = UdpTransport(bind, port)
     storage.set_note(NOTE_PORT, b"%d" % opened.address.port)
     return opened
+
+
+async def real_ticket(ticket: str | None, storage: Storage, bind: str, surroundings: Surroundings) -> str | None:
+    """The ticket that a short code stands for; a storage that was admitted before needs none."""
+    if ticket is None or not short_codes.is_code(ticket):
+        return ticket
+    if storage.get_note(NOTE_CLUSTER) is not None:
+        return None
+    return await ticket_by_code(ticket, bind=bind if ":" not in bind else "0.0.0.0", surroundings=surroundings)  # noqa: S104
 
 
 async def open_identity(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
+from failover.codes import CodeDesk
 from failover.driver import Driver
 from failover.errors import FailoverError, NotAdmitted, Unreachable
 from failover.fitness import Fitness, FitnessWatch
@@ -18,7 +19,7 @@ from failover.inbox import EventQueue
 from failover.life import Life
 from failover.machine import StateMachine
 from failover.neighbours import Neighbours, infos_in
-from failover.net.endpoint import Transport
+from failover.net.endpoint import Transport, UdpTransport
 from failover.opening import Opened
 from failover.raft.core import Core
 from failover.raft.leaving import is_needed
@@ -108,6 +109,7 @@ class Running:
         self.driver.writer = surroundings.open_writer(
             storage, self.driver.stored, self._failed, self._disk_is_troubled
         )
+        self.codes = CodeDesk(surroundings, nursery, _lan_side(transport))
         if surroundings.look_on is not None:
             surroundings.look_on(self)
 
@@ -221,6 +223,7 @@ class Running:
 
         It stays a member, warm: those who go on need no majority with it, and it votes again when it is back.
         """
+        self.codes.close()
         self.life.wish_to_go(1)
         try:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
@@ -262,3 +265,11 @@ class Running:
 
     def _disk_is_troubled(self, trouble: str) -> None:
         self.life.trouble = trouble
+
+
+def _lan_side(transport: Transport) -> str:
+    """The IPv4 address on which short codes are given: the member's own, or all."""
+    bound = transport.address.ip if isinstance(transport, UdpTransport) else ""
+    if bound in ("::1", "127.0.0.1"):
+        return "127.0.0.1"
+    return "0.0.0.0" if not bound or ":" in bound else bound  # noqa: S104  # the word for "all"

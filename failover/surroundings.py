@@ -11,10 +11,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from failover.clock import Clock, system_clock
 from failover.fitness import LookAtComputer, look_from_thread
+from failover.net.rendezvous import Rendezvous, UdpRendezvous
 from failover.writer import OpenWriter, writer_for
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 Entropy = Callable[[int], bytes]
 """So many random bytes, for keys: nobody else can guess them."""
+
+
+class OpenRendezvous(Protocol):
+    """Opens the sockets of a short code on the LAN."""
+
+    def __call__(self, bind: str, *, hears_calls: bool) -> Rendezvous:
+        """`bind`: one of this machine's addresses, or "0.0.0.0"; `hears_calls`: for who gave the code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +48,8 @@ class Surroundings:
     """Makes what carries out the writes; `failover.writer.Writer` says what that must do."""
     look_at_computer: LookAtComputer = look_from_thread
     """Says how busy the computer is, and how long its battery will last, for the hint of fitness."""
+    open_rendezvous: OpenRendezvous = UdpRendezvous
+    """Opens the sockets by which a short code becomes a ticket."""
     look_on: Callable[[Running], None] | None = None
     """Called with the parts of the member before their first round. What it does to them is its own affair."""
     tends_garbage: bool = True

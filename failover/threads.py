@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import trio
 
+from failover.codes import CODE_S
 from failover.errors import Closed
 from failover.events import Event
 from failover.ids import Epoch, MemberId
@@ -165,6 +166,18 @@ class MemberThread:
     def invite(self, *, uses: int = 1, expires_s: float = 86_400.0) -> Future[str]:
         """`Member.invite`."""
         return self._call(lambda: self._member.invite(uses=uses, expires_s=expires_s))
+
+    def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> Future[str]:
+        """`Member.short_code`."""
+        return self._call(lambda: self._member.short_code(uses=uses, valid_s=valid_s))
+
+    def close_short_code(self) -> Future[None]:
+        """`Member.close_short_code`."""
+
+        async def close() -> None:
+            self._member.close_short_code()
+
+        return self._call(close)
 
     def hand_over(self, to: MemberId | None = None) -> Future[None]:
         """`Member.hand_over`."""

@@ -1,4 +1,5 @@
-"""The gate: encrypted UDP between members. All but `endpoint.py` is sans-IO: bytes and times in, bytes out.
+"""The gate: encrypted UDP between members. All is sans-IO (bytes and times in, bytes out) but the sockets, in
+`endpoint.py` and `rendezvous.py`.
 
 peers        what the driver talks to; context, peer, handshaking, gatekeeper are its parts
 endpoint     the sockets; custom adapts a game's own network
@@ -6,4 +7,5 @@ noise, handshake, channel, replay      keys, and the datagrams that they seal
 frames, codec (compiler, bounds)       what the datagrams carry
 transfers, sending, receiving, congestion    messages larger than a datagram
 tickets, addresses, timings            texts and numbers
+short_codes, code_exchange (giver, seeker), rendezvous    how a code read aloud becomes a ticket
 """

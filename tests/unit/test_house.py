@@ -36,7 +36,15 @@ MEETING_PLACES = {f"failover/{name}.py" for name in ("driver", "member", "runnin
 CHANCE_AND_TIME = ("random", "time", "secrets", "uuid", "os.urandom", "psutil")
 KNOW_THE_WORLD = {
     f"failover/{name}.py"
-    for name in ("surroundings", "clock", "writer", "fitness", "storage/sqlite_file", "net/endpoint")
+    for name in (
+        "surroundings",
+        "clock",
+        "writer",
+        "fitness",
+        "storage/sqlite_file",
+        "net/endpoint",
+        "net/rendezvous",
+    )
 }
 PURE_GAME = {f"demo_game/{name}.py" for name in ("rules", "bots", "luck", "land")}
 

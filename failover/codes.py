@@ -1,0 +1,124 @@
+"""Short codes at work: a member keeps one open while people type it; a newcomer turns what it typed into a ticket.
+
+The exchange itself is in `net/code_giver.py` and `net/code_seeker.py`; here it gets its sockets and its time.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from failover.errors import Unreachable, UsageError
+from failover.net import short_codes
+from failover.net.code_giver import Giver
+from failover.net.code_seeker import Seeker
+from failover.net.rendezvous import Rendezvous
+from failover.surroundings import Surroundings
+
+CODE_S = 600.0
+"""How long a code is good for unless its giver says otherwise."""
+CODE_MAX_S = 86_400.0
+USES_MAX = 64
+INVITE_LONGER_S = 60.0
+"""The ticket outlives its code: who gets it in the last moment still has to join."""
+
+
+def check(uses: int, valid_s: float) -> None:
+    """Raises UsageError for what no code can be."""
+    if not 1 <= uses <= USES_MAX:
+        raise UsageError(f"a short code lets in 1 to {USES_MAX} members, not {uses}")
+    if not 1 <= valid_s <= CODE_MAX_S:
+        raise UsageError(f"a short code is good for 1 to {CODE_MAX_S:g} seconds, not {valid_s:g}")
+
+
+class CodeDesk:
+    """Keeps at most one code of this member open."""
+
+    def __init__(self, surroundings: Surroundings, nursery: trio.Nursery, bind: str) -> None:
+        self._surroundings = surroundings
+        self._nursery = nursery
+        self._bind = bind
+        self._scope: trio.CancelScope | None = None
+
+    def open(self, ticket: str, uses: int, valid_s: float) -> str:
+        """Open a code for the ticket, in place of the one that is open; returns it.
+
+        Raises PortInUse, Unreachable: see `UdpRendezvous`; then the old one is closed all the same.
+        """
+        self.close()
+        world = self._surroundings
+        code = short_codes.from_entropy(world.entropy(short_codes.CODE_SIZE))
+        rendezvous = world.open_rendezvous(self._bind, hears_calls=True)
+        giver = Giver(
+            code=code,
+            ticket=ticket,
+            uses=uses,
+            valid_until=world.clock() + valid_s,
+            entropy=world.entropy,
+            transmit=rendezvous.send,
+        )
+        self._scope = trio.CancelScope()
+        self._nursery.start_soon(self._give, giver, rendezvous, self._scope)
+        return code
+
+    def close(self) -> None:
+        """From now on the code is of no use, and nobody listens for calls."""
+        if self._scope is not None:
+            self._scope.cancel()  # its task closes the sockets
+            self._scope = None
+
+    async def _give(self, giver: Giver, rendezvous: Rendezvous, scope: trio.CancelScope) -> None:
+        clock = self._surroundings.clock
+        try:
+            with scope:
+                while not giver.is_over(clock()):
+                    with trio.move_on_after(max(0.0, giver.deadline - clock())):
+                        await rendezvous.wait_readable()
+                    # One at a time: each may cost milliseconds, and heartbeats have to get in between.
+                    datagram = rendezvous.receive_nowait()
+                    if datagram is not None:
+                        giver.datagram_received(*datagram, clock())
+                    giver.tick(clock())
+                    await trio.lowlevel.checkpoint()
+        finally:
+            rendezvous.close()
+
+
+async def ticket_by_code(code: str, *, bind: str = "0.0.0.0", surroundings: Surroundings | None = None) -> str:  # noqa: S104
+    """Find the member on this LAN that gave a short code, and get its ticket. `open_member(ticket=code)` does so.
+
+    Args:
+        code: as a person typed it; case, dashes and spaces do not matter.
+        bind: the address of this machine to ask from; "0.0.0.0" = all.
+        surroundings: clock, dice and the like; None = the real ones.
+
+    Raises:
+        BadTicket: it is no code.
+        Unreachable: nobody on the LAN knows it, within 12 seconds.
+
+    Cancelled, nothing is kept; the code may be used up.
+    """
+    world = surroundings or Surroundings()
+    letters = short_codes.parse(code)
+    rendezvous = world.open_rendezvous(bind, hears_calls=False)
+    seeker = Seeker(
+        code=letters, entropy=world.entropy, transmit=rendezvous.send, call=rendezvous.call, now=world.clock()
+    )
+    try:
+        while seeker.ticket is None and world.clock() < seeker.over_at:
+            seeker.tick(world.clock())
+            with trio.move_on_after(max(0.0, seeker.deadline - world.clock())):
+                await rendezvous.wait_readable()
+            while seeker.ticket is None and (datagram := rendezvous.receive_nowait()) is not None:
+                seeker.datagram_received(*datagram, world.clock())
+    finally:
+        rendezvous.close()
+    if seeker.ticket is not None:
+        return seeker.ticket
+    if seeker.met:
+        raise Unreachable(
+            "somebody on this network gave a short code, but not this one; check it, or ask for a new one"
+        )
+    raise Unreachable(
+        "nobody on this network has this short code open; check that both are on the same network and that no "
+        "firewall drops UDP, or ask for a new code, or for a ticket, which works everywhere"
+    )
