@@ -65,7 +65,7 @@ from failover.net.custom import MemberNetwork, MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.raft.timing import Timing
 from failover.settings import Settings
-from failover.status import MemberStatus, Status
+from failover.status import LinkStatus, MemberStatus, Status
 from failover.storage.contract import Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
@@ -88,6 +88,7 @@ __all__ = [
     "Generation",
     "Host",
     "HostChanged",
+    "LinkStatus",
     "LogIndex",
     "MalformedBytes",
     "Member",

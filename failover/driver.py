@@ -199,7 +199,9 @@ class Driver:
                 self.upstairs.departed_message(sender, message)
             elif type(message) not in core_kinds:
                 self.upstairs.message(sender, message)
-            elif type(message) is not InstallSnapshot:  # one without its bytes is of no use
+            elif type(message) is InstallSnapshot:
+                peers.counters["message: snapshot announced without its bytes"] += 1
+            else:
                 self.core.receive(sender, message, now)  # type: ignore[arg-type]
         if peers.guest_inbox:
             guests = tuple(peers.guest_inbox)
@@ -227,7 +229,7 @@ class Driver:
             if self._stored >= self._written:
                 self._send(effects.messages_after_store, now)
             else:
-                self._held.append((self._written, effects.messages_after_store))
+                self._hold(effects.messages_after_store)
         if effects.apply:
             self.upstairs.apply(effects.apply)
             self._is_dirty |= self.core.applied(effects.apply[-1].index, now)
@@ -252,6 +254,11 @@ class Driver:
             if message is not last:  # the same append for several followers is encoded once
                 last, encoded = message, self._codec.encode(message)
             self.peers.send_encoded(to, encoded, now)
+
+    def _hold(self, messages: tuple[tuple[MemberId, Message], ...]) -> None:
+        if len(self._held) == HELD_MAX:  # the oldest give way
+            self.peers.counters["send: waited too long for the disk"] += len(self._held[0][1])
+        self._held.append((self._written, messages))
 
     def _wake_by(self, deadline: float) -> None:
         if deadline < self._wake_at:

@@ -186,7 +186,7 @@ class Lane:
         if epoch is None or item.generation != epoch.generation:
             self._counters["lane: no such epoch"] += 1
         elif item.term != epoch.term:
-            self._counters[f"lane: {'older' if item.term < epoch.term else 'newer'} epoch"] += 1
+            self._counters["lane: older epoch" if item.term < epoch.term else "lane: newer epoch"] += 1
         elif sender in self._driver.departed:
             self._counters["lane: not a member"] += 1
         elif item.way is Way.TO_HOST:

@@ -29,7 +29,7 @@ from failover.opening import open_identity, open_storage, open_transport, real_t
 from failover.records import NAME_SIZE_MAX, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
-from failover.status import MemberStatus, Status
+from failover.status import LinkStatus, MemberStatus, Status, link_status
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
 from failover.wire import AskHandOver
@@ -84,8 +84,10 @@ class Member:
         voters = membership.all_voters if membership else frozenset()
         hints = {**core.fitness.hints(), self.id: core.fitness.hint}
         infos = directory.members if directory else {}
+        links = {peer.member: link_status(peer) for peer in self._running.peers.status().peers}
         members = tuple(
-            self._member_status(info, voters, hints.get(info.member, 0), now) for _, info in sorted(infos.items())
+            self._member_status(info, voters, hints.get(info.member, 0), links.get(info.member), now)
+            for _, info in sorted(infos.items())
         )
         here = {member for member in voters if member == self.id or self._is_heard(member, now)}
         return Status(
@@ -106,21 +108,23 @@ class Member:
             next_hosts=core.fitness.next_hosts(membership, core.leader),
             promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
             timeline=tuple(self._life.watch.timeline),
-            dropped=dict(self._running.peers.counters),
+            dropped=self._running.dropped(),
             trouble=self._life.trouble,
         )
 
-    def _member_status(self, info: MemberInfo, voters: frozenset[MemberId], hint: int, now: float) -> MemberStatus:
+    def _member_status(
+        self, info: MemberInfo, voters: frozenset[MemberId], hint: int, link: LinkStatus | None, now: float
+    ) -> MemberStatus:
         member = info.member
-        round_trip = self._running.peers.round_trip_s(member)
         return MemberStatus(
             member=member,
             name=info.name,
             kind="voter" if member in voters else "learner",
             is_host=member == self._core.leader,
             is_connected=member == self.id or self._is_heard(member, now),
-            round_trip_ms=round_trip * 1_000 if round_trip is not None else None,
+            round_trip_ms=link.round_trip_ms if link else None,
             hint=hint,
+            link=link,
         )
 
     def _is_heard(self, member: MemberId, now: float) -> bool:

@@ -19,7 +19,7 @@ from failover.inbox import EventQueue
 from failover.life import Life
 from failover.machine import StateMachine
 from failover.neighbours import Neighbours, infos_in
-from failover.net.endpoint import Transport, UdpTransport
+from failover.net.endpoint import CountsLosses, Transport, UdpTransport
 from failover.opening import Opened
 from failover.raft.core import Core
 from failover.raft.leaving import is_needed
@@ -79,6 +79,7 @@ class Running:
         )
         self.peers = opened.peers
         self.peers.lane.limit(settings.unreliable_peer_bytes_per_s, settings.unreliable_bytes_per_s)
+        self._transport = transport
         self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
         self.neighbours = Neighbours(
             opened, self.driver, self.replica, transport, storage.set_note, infos_in(stored.entries)
@@ -247,6 +248,11 @@ class Running:
             await life.turned.wait()
 
     # --- what the parts call ---
+
+    def dropped(self) -> dict[str, int]:
+        """What the net dropped and the transport lost, by reason."""
+        lost = self._transport.counters if isinstance(self._transport, CountsLosses) else {}
+        return dict(self.peers.counters) | dict(lost)
 
     def _round_trips_s(self) -> list[float]:
         """To the others, as far as they were measured."""

@@ -6,7 +6,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.net.peers import PeerStatus
 from failover.watching import Change
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """The network between this member and another, since this member's start. Sizes are as in UDP, without its
+    header, and leave out handshakes."""
+
+    address: str
+    """Where the other is reached at present; empty if nowhere."""
+    round_trip_ms: float | None
+    """Smoothed; None until measured."""
+    round_trip_min_ms: float | None
+    """The shortest: about what the way costs where nothing queues."""
+    round_trip_deviation_ms: float
+    """How far single round trips are from the smoothed one, on average: the jitter."""
+    loss: float | None
+    """Share of the other's last thousand or so datagrams that never came, 0 to 1; None until there are enough."""
+    datagrams_out: int
+    """Sealed and sent."""
+    bytes_out: int
+    """Of those."""
+    datagrams_in: int
+    """Authentic, and none of them twice."""
+    bytes_in: int
+    """Of those."""
+    handshakes: int
+    """The first, one every two minutes, and one after each silence of two seconds."""
+    transfers_out: int
+    """Batches and snapshots under way to the other now."""
+    transfers_in: int
+    """Under way from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +56,27 @@ class MemberStatus:
     """None until measured."""
     hint: int
     """How fit it is to host, 1 to 255, larger is fitter; 0 = not known. Of the others, as the host counts it."""
+    link: LinkStatus | None
+    """The network to it; None for this member itself, and for one that the network does not know yet."""
+
+
+def link_status(peer: PeerStatus) -> LinkStatus:
+    """What the net knows of a peer, in the units of people."""
+    shortest, traffic = peer.round_trip_min_s, peer.traffic
+    return LinkStatus(
+        address=str(peer.address) if peer.address else "",
+        round_trip_ms=peer.round_trip_s * 1_000 if peer.round_trip_s is not None else None,
+        round_trip_min_ms=shortest * 1_000 if shortest is not None else None,
+        round_trip_deviation_ms=peer.round_trip_deviation_s * 1_000,
+        loss=traffic.loss,
+        datagrams_out=traffic.datagrams_out,
+        bytes_out=traffic.bytes_out,
+        datagrams_in=traffic.datagrams_in,
+        bytes_in=traffic.bytes_in,
+        handshakes=traffic.handshakes,
+        transfers_out=peer.transfers_out,
+        transfers_in=peer.transfers_in,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +113,6 @@ class Status:
     timeline: tuple[Change, ...]
     """The last changes of host, oldest first."""
     dropped: Mapping[str, int]
-    """Every datagram that was dropped, by reason."""
+    """Every datagram, frame and message that was dropped, by reason; docs/reference/counters.md explains each."""
     trouble: str
     """What the disk complains of at present; empty if all is well."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from failover.ids import MemberId
 from failover.net.channel import REKEY_AFTER_DATAGRAMS, Channel
+from failover.net.measuring import Meter, Traffic
 
 if TYPE_CHECKING:
     from failover.net.context import Context
@@ -26,7 +27,7 @@ INFINITE = float("inf")
 class Channels:
     """One per peer; keeps the context's table of indices in step."""
 
-    __slots__ = ("_context", "_peer", "confirmed", "provisional", "sending")
+    __slots__ = ("_context", "_meter", "_peer", "confirmed", "provisional", "sending")
 
     def __init__(self, peer: Peer, context: Context) -> None:
         self._peer = peer
@@ -34,6 +35,7 @@ class Channels:
         self.confirmed: list[Channel] = []
         self.provisional: list[Channel] = []
         self.sending: Channel | None = None
+        self._meter = Meter()
 
     def add_provisional(self, channel: Channel) -> None:
         """A responder's channel: receives, and waits for its first valid DATA."""
@@ -69,6 +71,7 @@ class Channels:
         while len(self.confirmed) >= CHANNELS_MAX:
             self._drop(min(self.confirmed, key=lambda each: each.created))
         self.confirmed.append(channel)
+        self._meter.handshakes += 1
         self._context.channels[channel.local_index] = (self._peer, channel)
         self.choose(now)
         return is_new_process
@@ -138,6 +141,10 @@ class Channels:
         ages += [each.created + timings.provisional_s for each in self.provisional]
         return min(ages, default=INFINITE)
 
+    def traffic(self) -> Traffic:
+        """What passed on all of them, and on those before them."""
+        return self._meter.traffic(self.confirmed)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left, not even a provisional one."""
@@ -152,6 +159,7 @@ class Channels:
 
     def _drop(self, channel: Channel) -> None:
         self.confirmed.remove(channel)
+        self._meter.close(channel)
         self._context.channels.pop(channel.local_index, None)
         if self.sending is channel:
             self.sending = None

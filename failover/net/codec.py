@@ -37,6 +37,10 @@ CORE_KINDS: dict[int, type] = {
 KIND_MAX = 65_535
 
 
+class UnknownKind(MalformedBytes):
+    """A message as it should be, of a kind that this version does not know."""
+
+
 def _refuse(*_: object) -> NoReturn:
     raise ValueError("tags and maps are not part of the format")
 
@@ -96,14 +100,15 @@ class Codec:
     def decode_untrusted(self, data: bytes) -> object:
         """The message in `data`, of a known kind, every field of its type and within its bounds.
 
-        Raises MalformedBytes for anything else, also where the class itself refuses the values.
+        Raises MalformedBytes for anything else (UnknownKind where no class has the kind), also where the class
+        itself refuses the values.
         """
         array = load_untrusted(data)
         if type(array) is not list or not array or type(array[0]) is not int:
             raise MalformedBytes("a message is an array that begins with its kind")
         decode = self._decoders.get(array[0])
         if decode is None:
-            raise MalformedBytes(f"unknown kind {array[0]}")
+            raise UnknownKind(f"kind {array[0]}")
         try:
             return decode(array)
         except (AssertionError, ValueError) as error:

@@ -11,6 +11,7 @@ from failover.ids import ClusterId, MemberId
 from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.codec import Codec
+from failover.net.complaints import Complaints
 from failover.net.lane import Lane
 from failover.net.receiving import Budget
 from failover.net.timings import NetTimings
@@ -78,6 +79,7 @@ class Context:
     attempt_number: int = 0
     counters: Counter[str] = field(default_factory=Counter)
     lane: Lane = field(init=False)
+    complaints: Complaints = field(default_factory=Complaints)
     budget: Budget = field(default_factory=Budget)
     inbox: list[tuple[MemberId, object]] = field(default_factory=list)
     guest_inbox: list[tuple[MemberId, object]] = field(default_factory=list)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -52,6 +53,8 @@ class MemberTransport:
         self.own = own
         self._close = close
         self._members: dict[Address, MemberId] = {}
+        self.counters: Counter[str] = Counter()
+        """What could not be sent, by reason."""
 
     def be(self, own: MemberId) -> None:
         """Learn this member's id."""
@@ -66,7 +69,9 @@ class MemberTransport:
     def send(self, data: bytes, address: Address) -> None:
         """To the member behind `address`; to an address of nobody, it is lost."""
         member = self._members.get(address)
-        if member is not None:
+        if member is None:
+            self.counters["socket: address of no member"] += 1
+        else:
             self._network.send(member, data)
 
     def receive_nowait(self) -> tuple[bytes, Address] | None:

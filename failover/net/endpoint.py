@@ -12,8 +12,8 @@ import ipaddress
 import socket
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import psutil
 import trio
@@ -50,6 +50,15 @@ class Transport(Protocol):
         """Where others may reach this one: candidates for tickets, the most useful first."""
 
 
+@runtime_checkable
+class CountsLosses(Protocol):
+    """What a `Transport` may have besides: its counters are shown in `Status.dropped`."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What it lost, by reason."""
+
+
 class UdpTransport:
     """One unconnected, non-blocking UDP socket.
 
@@ -65,7 +74,7 @@ class UdpTransport:
 
     def __init__(self, bind: str = "0.0.0.0", port: int = 0) -> None:  # noqa: S104  # players are on other machines
         self.counters: Counter[str] = Counter()
-        """Errors of the socket, by name."""
+        """What could not be sent or received, by the name of the system's error."""
         self._is_dual = bind == "::"
         self._socket = _open_socket(bind, port)
         name = self._socket.getsockname()
@@ -126,7 +135,7 @@ class UdpTransport:
 
     def _count(self, doing: str, error: Exception) -> None:
         number = getattr(error, "winerror", None) or getattr(error, "errno", None)
-        self.counters[f"{doing}: {errno.errorcode.get(number or 0, number or type(error).__name__)}"] += 1
+        self.counters[f"socket: {doing} {errno.errorcode.get(number or 0, number or type(error).__name__)}"] += 1
 
 
 def _open_socket(bind: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ from failover.net import frames
 from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.channels import Channels
+from failover.net.codec import UnknownKind
 from failover.net.congestion import RoundTrip
 from failover.net.context import Context
 from failover.net.freshness import Freshness
@@ -169,11 +170,11 @@ class Peer:
             self._new_source(source, now)
         try:
             found, unknown = frames.parse_untrusted(content)
-        except MalformedBytes:
-            self.context.counters["data: malformed frame"] += 1
+        except MalformedBytes as error:
+            self._unreadable("data: malformed frame", error)
             return
         if unknown is not None:
-            self.context.counters["data: unknown frame"] += 1
+            self._unreadable("data: unknown frame", unknown)
         for frame in found:
             self._take(frame, source, now)
 
@@ -217,8 +218,11 @@ class Peer:
     def _message_received(self, body: bytes) -> None:
         try:
             message = self.context.codec.decode_untrusted(body)
-        except MalformedBytes:
-            self.context.counters["message: malformed"] += 1
+        except UnknownKind as error:
+            self._unreadable("message: unknown kind", error)
+            return
+        except MalformedBytes as error:
+            self._unreadable("message: malformed", error)
             return
         if len(self.context.inbox) >= INBOX_MAX:
             self.context.counters["message: inbox full"] += 1
@@ -228,8 +232,8 @@ class Peer:
     def _join_received(self, body: bytes) -> None:
         try:
             message = self.context.codec.decode_untrusted(body)
-        except MalformedBytes:
-            self.context.counters["guest: malformed"] += 1
+        except MalformedBytes as error:
+            self._unreadable("guest: malformed", error)
             return
         if type(message) not in self.context.guest_kinds or len(self.context.guest_inbox) >= INBOX_MAX:
             self.context.counters["guest: message not allowed"] += 1
@@ -239,11 +243,16 @@ class Peer:
     def _open_sink(self, header: bytes, size: int) -> tuple[object, SnapshotSink] | None:
         try:
             message = self.context.codec.decode_untrusted(header)
-        except MalformedBytes:
-            self.context.counters["message: malformed"] += 1
+        except MalformedBytes as error:
+            self._unreadable("message: malformed", error)
             return None
         sink = self.context.open_sink(self.member, message, size)
         return None if sink is None else (message, sink)
+
+    def _unreadable(self, reason: str, what: object) -> None:
+        """It came from this very peer: counted, and said in the log now and then."""
+        self.context.counters[reason] += 1
+        self.context.complaints.note(self.member, self.last_heard or 0.0, f"{reason}: {what}")
 
     # The address.
 
@@ -307,7 +316,8 @@ class Peer:
     def _flush(self, now: float) -> None:
         wrap = frames.message if self.role is Role.MEMBER else frames.join
         while self._queue:
-            self.emit(wrap(self._queue.popleft()), now)
+            if not self.emit(wrap(self._queue.popleft()), now):
+                self.context.counters["send: no channel"] += 1
 
     def close(self) -> None:
         """Forget everything at once: the peer is no member any more, or we stop."""

@@ -22,6 +22,7 @@ from failover.net.frames import HEADER_SIZE_MAX, candidate_addresses
 from failover.net.gatekeeper import Gatekeeper
 from failover.net.lane import Lane
 from failover.net.limits import BURST_ALL, RATE_ALL
+from failover.net.measuring import Traffic
 from failover.net.peer import Peer, Role
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
@@ -48,6 +49,12 @@ class PeerStatus:
     is_connected: bool
     address: Address | None
     round_trip_s: float | None
+    """Smoothed; None until measured."""
+    round_trip_min_s: float | None
+    """The shortest since this member's start: about what the way costs without any queue."""
+    round_trip_deviation_s: float
+    """How far single ones are from the smoothed, on average."""
+    traffic: Traffic
     last_heard: float | None
     """On the clock of `now`."""
     transfers_out: int
@@ -317,8 +324,10 @@ class Peers:
     def send_as_guest(self, contact: MemberId, message: object, now: float) -> None:
         """A newcomer's message to its contact; at most one datagram."""
         peer = self._contacts.get(contact)
-        if peer is not None:
-            peer.send_join(self._context.codec.encode(message), now)
+        if peer is None:
+            self.counters["send: no such contact"] += 1
+            return
+        peer.send_join(self._context.codec.encode(message), now)
 
     def send_to_guest(self, guest: MemberId, message: object, now: float) -> None:
         """A member's answer to a guest; at most one datagram."""
@@ -365,6 +374,9 @@ class Peers:
                 is_connected=peer.is_connected,
                 address=peer.address,
                 round_trip_s=peer.round_trip.smoothed_s,
+                round_trip_min_s=peer.round_trip.minimum_s if peer.round_trip.smoothed_s is not None else None,
+                round_trip_deviation_s=peer.round_trip.deviation_s,
+                traffic=peer.channels.traffic(),
                 last_heard=peer.last_heard,
                 transfers_out=peer.sender.active,
                 transfers_in=peer.receiver.active,

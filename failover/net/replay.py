@@ -28,6 +28,15 @@ class ReplayWindow:
             return False
         return not self._words[(counter >> 6) % _WORDS] >> (counter & 63) & 1
 
+    def arrived(self) -> tuple[int, int]:
+        """How many counters up to the highest were marked, and how many there are, within the newest half."""
+        if not self._words[(self._highest >> 6) % _WORDS]:
+            return 0, 0  # nothing was marked
+        newest = self._highest >> 6
+        oldest = max(0, newest - _WORDS // 2 + 1)
+        marked = sum(self._words[word % _WORDS].bit_count() for word in range(oldest, newest + 1))
+        return marked, self._highest + 1 - (oldest << 6)
+
     def mark(self, counter: int) -> None:
         """Remember a counter that `is_fresh` and whose datagram authenticated."""
         word = counter >> 6

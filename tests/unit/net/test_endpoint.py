@@ -106,7 +106,7 @@ def test_errors_on_receiving_do_not_end_the_loop():
     transport = UdpTransport("127.0.0.1")
     transport._recvfrom = Broken()
     assert transport.receive_nowait() is None
-    assert transport.counters == {"receive: ECONNRESET": 3}
+    assert transport.counters == {"socket: receive ECONNRESET": 3}
     transport.close()
 
 
