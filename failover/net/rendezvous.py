@@ -120,7 +120,7 @@ class UdpRendezvous:
                 except (BlockingIOError, InterruptedError):
                     break
                 except OSError as error:
-                    self.counters[f"receive: {errno.errorcode.get(error.errno or 0, 'other')}"] += 1
+                    self.counters[f"socket: receive {errno.errorcode.get(error.errno or 0, 'other')}"] += 1
                     continue
                 return data, Address(name[0], name[1])
         return None
