@@ -68,6 +68,43 @@ def test_the_published_vector_is_met_to_the_last_transport_message():
     assert sealed == ciphertexts[2:]
 
 
+FLYNN = Path("/usr/share/gocode/src/github.com/flynn/noise/vectors.txt")
+"""Of Debian's golang-github-flynn-noise-dev: made by another implementation, in Go."""
+
+
+def flynn_vectors() -> list[dict[str, str]]:
+    """Those of our protocol: with and without prologue, with and without payloads."""
+    blocks = FLYNN.read_text(encoding="ascii").strip().split("\n\n")
+    vectors = [dict(line.split("=", 1) for line in block.splitlines()) for block in blocks]
+    return [each for each in vectors if each["handshake"] == PROTOCOL]
+
+
+def test_the_vectors_of_a_foreign_implementation_are_met(require):
+    require(FLYNN.exists(), "the package golang-github-flynn-noise-dev is missing")
+    vectors = flynn_vectors()
+    assert len(vectors) == 4
+    for vector in vectors:
+        data = {name: bytes.fromhex(text) for name, text in vector.items() if name != "handshake"}
+        prologue, psk = data.get("prologue", b""), data["preshared_key"]
+        first = noise.Initiator(
+            static=data["init_static"],
+            ephemeral=data["gen_init_ephemeral"],
+            responder_static=noise.public_key(data["resp_static"]),
+            prologue=prologue,
+            payload=data["msg_0_payload"],
+        )
+        assert first.message == data["msg_0_ciphertext"]
+        second = noise.Responder(static=data["resp_static"], prologue=prologue, message=first.message)
+        assert second.payload == data["msg_0_payload"]
+        message, keys = second.respond(
+            ephemeral=data["gen_resp_ephemeral"], psk=psk, payload=data["msg_1_payload"]
+        )
+        assert message == data["msg_1_ciphertext"]
+        assert first.read_response_untrusted(message, psk) == (data["msg_1_payload"], keys)
+        assert transport(keys.initiator_sends, 0, data["msg_2_payload"]) == data["msg_2_ciphertext"]
+        assert transport(keys.responder_sends, 0, data["msg_3_payload"]) == data["msg_3_ciphertext"]
+
+
 def foreign(*, initiates: bool) -> NoiseConnection:
     connection = NoiseConnection.from_name(PROTOCOL.encode())
     connection.set_psks(PSK)
