@@ -103,6 +103,8 @@ class Driver:
         """Whom the net still hears, though they are members no more."""
         self._sleep = trio.CancelScope()
         self._wake_at = math.inf
+        self._due = -math.inf
+        """When the next round is due, if nothing happens until then."""
         self._in_round = False
         self._is_dirty = False
         self._is_stopped = False
@@ -127,7 +129,11 @@ class Driver:
                 if datagram is None:
                     break
                 take_in(datagram[0], datagram[1], now)
-            self.round()
+            if now < self._due and not self._is_dirty and not self.peers.has_news:
+                # Nothing for the core: acknowledgements, or what came over the lane, sixty times a second of each.
+                self._wake_by(self.peers.deadline)
+            else:
+                self.round()
 
     async def keep_time(self) -> NoReturn:
         """Meet deadlines and calls until cancelled."""
@@ -185,7 +191,7 @@ class Driver:
             self.kick()
         while self._lane_waiting:
             self.peers.send_unreliable(*self._lane_waiting.popleft(), now)
-        due = min(effects.deadline, self.peers.deadline, look_again)
+        self._due = due = min(effects.deadline, self.peers.deadline, look_again)
         if due > self._wake_at + TIMER_SLACK_S:
             self._wake_at = math.inf
         self._wake_by(due)

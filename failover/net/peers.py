@@ -151,6 +151,12 @@ class Peers:
         return self._context.snapshots_done
 
     @property
+    def has_news(self) -> bool:
+        """Whether there is anything to take from the four above."""
+        context = self._context
+        return bool(context.inbox or context.guest_inbox or context.snapshot_inbox or context.snapshots_done)
+
+    @property
     def counters(self) -> Counter[str]:
         """Everything dropped, by reason."""
         return self._context.counters

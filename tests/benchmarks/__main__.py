@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.benchmarks import changes, core_speed, cost, net_cost, profiling, report, simulator, speed
+from tests.benchmarks import changes, core_speed, cost, lane, net_cost, profiling, report, simulator, speed
 from tests.benchmarks.bench import Bench, Sizes
 from tests.benchmarks.children import ChildFailed
 from tests.benchmarks.report import Row
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "hand-over": changes.hand_overs,
     "idle": cost.idle,
     "ten": cost.ten,
+    "lane": lane.lane,
     "newcomer": cost.newcomer,
     "memory": cost.memory,
     "core": core_speed.messages,

@@ -27,9 +27,9 @@ def idle(bench: Bench) -> list[Row]:
         time.sleep(bench.sizes.idle_s)
         after = {member: member.ask("usage") for member in cluster.members}
     rates = [_rate(before[member], after[member], "sent") for member in before]
-    others = [_cpu(before[member], after[member]) for member in before if member is not host]
+    others = [cpu(before[member], after[member]) for member in before if member is not host]
     return [
-        Row(name="idle, 5 members: CPU of the host", value=_cpu(before[host], after[host]), unit="%", goal="<= 2"),
+        Row(name="idle, 5 members: CPU of the host", value=cpu(before[host], after[host]), unit="%", goal="<= 2"),
         Row(name="idle, 5 members: CPU of the others, mean", value=sum(others) / len(others), unit="%"),
         Row(
             name="idle, 5 members: UDP payload sent, mean",
@@ -52,7 +52,7 @@ def ten(bench: Bench) -> list[Row]:
     return [
         Row(name=f"{name}: commit, p50", value=percentile(took, 0.5) * 1e3, unit="ms"),
         Row(name=f"{name}: commit, p99", value=percentile(took, 0.99) * 1e3, unit="ms", goal=at_most(16.7)),
-        Row(name=f"{name}: CPU of the host", value=_cpu(before, after), unit="%", goal=at_most(10)),
+        Row(name=f"{name}: CPU of the host", value=cpu(before, after), unit="%", goal=at_most(10)),
     ]
 
 
@@ -102,6 +102,6 @@ def _rate(before: dict[str, Any], after: dict[str, Any], what: str) -> float:
     return float((after[what] - before[what]) / (after["moment"] - before["moment"]))
 
 
-def _cpu(before: dict[str, Any], after: dict[str, Any]) -> float:
+def cpu(before: dict[str, Any], after: dict[str, Any]) -> float:
     """In percent of one core."""
     return _rate(before, after, "cpu_s") * 100

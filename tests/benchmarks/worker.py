@@ -141,6 +141,7 @@ class Worker:
         return {
             "id": status.member.hex(),
             "is_host": self.member.is_host,
+            "term": status.term,
             "host": status.host.hex() if status.host else None,
             "applied": status.applied_index,
             "snapshot": status.snapshot_index,
@@ -264,6 +265,20 @@ class Worker:
         text = io.StringIO()
         pstats.Stats(self.profile, stream=text).strip_dirs().sort_stats(order).print_stats(lines)
         return {"text": text.getvalue()}
+
+    async def do_positions(self, per_s: int, for_s: float) -> dict[str, Any]:
+        """A game's frames: tell the host where this player is, draw what it says; on the host, tell all."""
+        positions: dict[bytes, bytes] = {}
+        heard, ends_at, next_at = 0, time.monotonic() + for_s, time.monotonic()
+        while next_at < ends_at:
+            self.member.send_unreliable(bytes(24))
+            if self.tenure is not None and (host := self.tenure[0]).is_running():
+                positions.update((item.sender, item.body) for item in host.poll_unreliable())
+                host.send_unreliable(b"".join(positions.values()) or b"nobody")
+            heard += len(self.member.poll_unreliable())
+            next_at += 1 / per_s
+            await trio.sleep(max(0.0, next_at - time.monotonic()))
+        return {"heard": heard}
 
     async def do_sleep(self, seconds: float) -> dict[str, Any]:
         """Do nothing."""
