@@ -69,9 +69,7 @@ class Admission:
 
     def _accept(self, guest: MemberId, directory: Directory) -> None:
         answer = JoinAccepted(
-            directory.secret_epoch,
-            directory.psk,
-            directory.gate,
+            directory.secrets[:1],
             directory.generation,
             tuple(info for info in directory.members.values() if info.member != guest),
         )
@@ -145,6 +143,6 @@ async def _take_in(
         messages: Sequence[tuple[MemberId, object]] = tuple(peers.guest_inbox)
         peers.guest_inbox.clear()
         for _, message in messages:
-            if isinstance(message, JoinAccepted | JoinRefused):
+            if isinstance(message, JoinRefused) or (isinstance(message, JoinAccepted) and message.secrets):
                 answer.append(message)
                 scope.cancel()

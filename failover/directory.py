@@ -5,17 +5,36 @@ Replicated: it changes only by records, and is part of every snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from failover.ids import ClusterId, Generation, MemberId
-from failover.records import Admit, Depart, Founding, MemberInfo, Moved, OpenInvite, SystemAction
+from failover.net.context import Secrets
+from failover.records import (
+    Admit,
+    BeginEpoch,
+    CloseInvite,
+    Depart,
+    Founding,
+    MemberInfo,
+    Moved,
+    OpenInvite,
+    SystemAction,
+)
 
 DEPARTED_MAX = 64
 """Former members kept: who has departed never comes back under the same identity."""
 INVITES_MAX = 64
 """Invites kept; one that is used up gives way to a new one, else the oldest."""
 
+EPOCHS_MAX = 4
+"""Secret epochs that are still good for members: who sleeps through fewer departures gets back."""
+
 ADMITTED, DONE = b"admitted", b"done"
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +43,20 @@ class Directory:
 
     cluster: ClusterId
     generation: Generation
-    secret_epoch: int
-    psk: bytes
-    gate: bytes
+    secrets: tuple[Secrets, ...]
+    """Of the last epochs, newest first."""
     members: dict[MemberId, MemberInfo]
     invites: dict[bytes, OpenInvite]
     departed: tuple[MemberId, ...] = ()
     """Whose membership has ended, the last ones, oldest first."""
+    is_epoch_due: bool = False
+    """Somebody has departed who knows the newest secrets, and no new ones are here yet."""
 
     @classmethod
     def founded(cls, record: Founding) -> Directory:
         """The directory after the first record."""
-        return cls(
-            record.cluster,
-            record.generation,
-            record.secret_epoch,
-            record.psk,
-            record.gate,
-            {record.founder.member: record.founder},
-            {},
-        )
+        founder = {record.founder.member: record.founder}
+        return cls(record.cluster, record.generation, (record.secrets,), founder, {})
 
     def admits(self, action: Admit, unix_now: float) -> bool:
         """Whether the invite is open: the host's judgement before it appends. An old member is simply back."""
@@ -56,24 +69,44 @@ class Directory:
         """The directory after a committed action, and the reply to whoever asked for it."""
         match action:
             case OpenInvite():
+                if action.invite in self.invites:  # else one that was used up would be open again
+                    return self, DONE
                 return replace(self, invites=self._with_room() | {action.invite: action}), DONE
+            case CloseInvite():
+                return replace(self, invites=_without(self.invites, action.invite)), DONE
             case Admit():
                 return self._after_admitting(action)
             case Depart():
-                left = {member: info for member, info in self.members.items() if member != action.member}
-                departed = (*self.departed, action.member)[-DEPARTED_MAX:]
-                return replace(self, members=left, departed=departed), DONE
+                return self._after_departing(action), DONE
+            case BeginEpoch():
+                return self._after_beginning(action.secrets), DONE
             case Moved():
                 if action.info.member not in self.members:
                     return self, DONE
                 return replace(self, members=self.members | {action.info.member: action.info}), DONE
+
+    def _after_departing(self, action: Depart) -> Directory:
+        """Whoever goes keeps what it knew: new secrets are due, and a removal leaves it no way in."""
+        return replace(
+            self,
+            members=_without(self.members, action.member),
+            departed=(*self.departed, action.member)[-DEPARTED_MAX:],
+            invites={} if action.is_removal else self.invites,
+            is_epoch_due=True,
+        )
+
+    def _after_beginning(self, secrets: Secrets) -> Directory:
+        """Two hosts in a row may both have drawn secrets for the same departure: the first ones count."""
+        if not self.is_epoch_due or secrets.epoch != self.secrets[0].epoch + 1:
+            return self
+        return replace(self, secrets=(secrets, *self.secrets)[:EPOCHS_MAX], is_epoch_due=False)
 
     def _with_room(self) -> dict[bytes, OpenInvite]:
         if len(self.invites) < INVITES_MAX:
             return self.invites
         used_up = (key for key, invite in self.invites.items() if invite.uses == 0)
         going = next(used_up, next(iter(self.invites)))
-        return {key: invite for key, invite in self.invites.items() if key != going}
+        return _without(self.invites, going)
 
     def _after_admitting(self, action: Admit) -> tuple[Directory, bytes]:
         if action.info.member in self.members:
@@ -84,3 +117,7 @@ class Directory:
             # One that is used up stays: with it, a newcomer whose answer was lost can ask again.
             invites = invites | {action.invite: replace(invite, uses=max(0, invite.uses - 1))}
         return replace(self, members=members, invites=invites), ADMITTED
+
+
+def _without(table: Mapping[_K, _V], gone: _K) -> dict[_K, _V]:
+    return {key: value for key, value in table.items() if key != gone}

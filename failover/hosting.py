@@ -8,36 +8,24 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import trio
 
-from failover.directory import ADMITTED
+from failover.changing import Changing
 from failover.driver import Driver
-from failover.errors import FailoverError, MalformedBytes
+from failover.errors import FailoverError
 from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.lane import Lane
-from failover.records import (
-    ACTIONS,
-    RECORDS,
-    Admit,
-    AppCommand,
-    Caller,
-    Depart,
-    Moved,
-    SystemAction,
-    SystemCommand,
-)
+from failover.records import RECORDS, AppCommand, Caller
 from failover.replica import Applied, Replica
 from failover.settings import Settings
+from failover.surroundings import Surroundings
 from failover.wire import Answer, Ask, Verdict
 
 Key = tuple[MemberId, int, int]
 """A request: its sender, session and number."""
 Serve = Callable[[Host], Awaitable[None]]
-CHANGES_MAX = 16
-"""Changes of membership that wait for the one in progress."""
 REFUSALS_KEPT = 1024
 LAST_BACK_OFF_S = 300.0
 WATCH_S = 0.25
@@ -57,12 +45,6 @@ async def propose_all(host: Host) -> None:
         await request.propose()
 
 
-@dataclass(slots=True)
-class _Change:
-    caller: Caller
-    action: Admit | Depart
-
-
 class Hosting:
     """One member's tenures, one after another."""
 
@@ -77,7 +59,7 @@ class Hosting:
         nursery: trio.Nursery,
         answer: Callable[[MemberId, Answer], None],
         ended: Callable[[Epoch, str, BaseException | None], None],
-        unix_time: Callable[[], float],
+        surroundings: Surroundings,
         lane: Lane,
     ) -> None:
         self._me = me
@@ -88,7 +70,6 @@ class Hosting:
         self._nursery = nursery
         self._answer = answer
         self._ended = ended
-        self._unix_time = unix_time
         self._lane = lane
         self.tenure: Tenure | None = None
         self._scope = trio.CancelScope(shield=True)
@@ -102,7 +83,7 @@ class Hosting:
         self._newest: dict[MemberId, tuple[int, int]] = {}
         """Of each member the present session, and below which number it waits for no answer any more."""
         self._refused: OrderedDict[Key, str] = OrderedDict()
-        self._changes: deque[_Change] = deque()
+        self.changing = Changing(me, self, driver, replica, surroundings)
         self._failures = 0
         self._back_off_s = 0.0
 
@@ -143,7 +124,7 @@ class Hosting:
         self._under_way.clear()
         self._newest.clear()
         self._refused.clear()
-        self._changes.clear()
+        self.changing.clear()
 
     async def _run(self, tenure: Tenure, scope: trio.CancelScope) -> None:
         error: Exception | None = None
@@ -210,7 +191,7 @@ class Hosting:
         """Cluster seconds now."""
         if self.tenure is None:
             return self._replica.time_us / 1_000_000
-        return self._time_us() / 1_000_000
+        return self.time_us() / 1_000_000
 
     def view(self) -> object:
         """The newest picture of the state."""
@@ -218,7 +199,7 @@ class Hosting:
 
     def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
         """Append a command of the application."""
-        return self._driver.propose(RECORDS.encode(AppCommand(self._time_us(), caller, command)))
+        return self._driver.propose(RECORDS.encode(AppCommand(self.time_us(), caller, command)))
 
     def next_index(self) -> LogIndex:
         """Where the next command would stand."""
@@ -233,7 +214,8 @@ class Hosting:
             self._refused.popitem(last=False)
         self._send_answer(caller, Verdict.REFUSED, reason.encode())
 
-    def _time_us(self) -> int:
+    def time_us(self) -> int:
+        """Cluster time for what is appended now, in microseconds."""
         passed = self._driver.clock() - self._clock_base
         return max(self._replica.time_us, self._time_base_us + int(passed * 1_000_000))
 
@@ -263,7 +245,7 @@ class Hosting:
         elif key not in self._under_way and self._has_room(self.tenure):
             self._under_way.add(key)
             if ask.is_system:
-                self._take_action(caller, ask.body)
+                self.changing.take(caller, ask.body)
             else:
                 self._give_to_serve(self.tenure, caller, ask.body)
 
@@ -301,91 +283,18 @@ class Hosting:
         if self.tenure is not None:
             self.tenure.made_room()
 
+    def let_ask_again(self, caller: Caller) -> None:
+        """Nothing came of it yet: its sender will ask again."""
+        self._under_way.discard(_key(caller))
+
+    def answer(self, caller: Caller, reply: bytes) -> None:
+        """Answer what needs nothing to be appended."""
+        self._under_way.discard(_key(caller))
+        self._send_answer(caller, Verdict.APPLIED, reply)
+
     def _send_answer(self, caller: Caller, verdict: Verdict, body: bytes) -> None:
         term = self._driver.core.term
         self._answer(caller.member, Answer(term, caller.session, caller.number, verdict, body))
-
-    # --- the library's own actions ---
-
-    def _take_action(self, caller: Caller, body: bytes) -> None:
-        try:
-            action = ACTIONS.decode_untrusted(body)
-        except MalformedBytes:
-            self.refuse(caller, "this host does not know the action")
-            return
-        assert isinstance(action, SystemAction)
-        if isinstance(action, Admit | Depart):
-            if len(self._changes) < CHANGES_MAX:
-                self._changes.append(_Change(caller, action))
-                self.go_on_changing()
-            else:
-                self._under_way.discard(_key(caller))  # it will ask again
-        elif isinstance(action, Moved) and action.info.member != caller.member:
-            self.refuse(caller, "a member says itself where it is")
-        elif self._driver.propose(self._record(caller, action)) is None:
-            self._under_way.discard(_key(caller))
-
-    def go_on_changing(self) -> None:
-        """Begin the next change of membership if the last one is complete and applied: it may use up an invite."""
-        core = self._driver.core
-        for change in tuple(self._changes):
-            if self.tenure is None or core.log.membership_index > core.applied_index:
-                return
-            # One that cannot begin now (no quorum would be left, ...) does not hold up the others.
-            if self._begin_change(change) and change in self._changes:
-                self._changes.remove(change)
-
-    def _begin_change(self, change: _Change) -> bool:
-        if isinstance(change.action, Admit):
-            return self._admit(change.caller, change.action)
-        return self._dismiss(change.caller, change.action.member)
-
-    def _admit(self, caller: Caller, action: Admit) -> bool:
-        membership, directory = self._driver.core.log.membership, self._replica.directory
-        assert membership is not None and directory is not None
-        if action.info.member in directory.departed:
-            self.refuse(caller, "its membership was ended, for good; join with a new storage")
-            return True
-        if not directory.admits(action, self._unix_time()):
-            self.refuse(caller, "the invite is used up, expired or unknown; ask for a new ticket")
-            return True
-        if action.info.member in directory.members:
-            self._under_way.discard(_key(caller))
-            self._send_answer(caller, Verdict.APPLIED, ADMITTED)
-            return True
-        learners = membership.learners | {action.info.member}
-        return self._change(membership.voters, learners, caller, action)
-
-    def _dismiss(self, caller: Caller, member: MemberId) -> bool:
-        membership = self._driver.core.log.membership
-        assert membership is not None
-        if member not in membership.members:
-            assert self._replica.directory is not None
-            if member in self._replica.directory.members:
-                return False  # it is on its way out already
-            if member != caller.member:  # else the farewell tells it
-                self.refuse(caller, "that is not a member")
-            return True
-        if membership.voters == {member}:
-            self.refuse(caller, "the only voter cannot leave; close it instead")
-            return True
-        if member == self._me:  # the next host does it, when it is asked again
-            self._driver.core.hand_over(None, self._driver.clock())
-            self._driver.kick()
-            return False
-        return self._change(membership.voters - {member}, membership.learners - {member}, caller, Depart(member))
-
-    def _change(
-        self, voters: frozenset[MemberId], learners: frozenset[MemberId], caller: Caller, action: SystemAction
-    ) -> bool:
-        core, record = self._driver.core, self._record(caller, action)
-        if core.change_membership(voters, learners, record, self._driver.clock()) is None:
-            return False
-        self._driver.kick()
-        return True
-
-    def _record(self, caller: Caller, action: SystemAction) -> bytes:
-        return RECORDS.encode(SystemCommand(self._time_us(), caller, ACTIONS.encode(action)))
 
 
 def _key(caller: Caller) -> Key:

@@ -19,9 +19,13 @@ Term = NewType("Term", int)
 LogIndex = NewType("LogIndex", int)
 """A place in the log, 1-based; 0 = before the first entry."""
 
+SecretKey = NewType("SecretKey", bytes)
+"""32 random bytes that members share."""
+
 MEMBER_ID_SIZE = 32
 CLUSTER_ID_SIZE = 16
 GENERATION_SIZE = 16
+SECRET_KEY_SIZE = 32
 
 
 class Epoch(NamedTuple):

@@ -87,7 +87,7 @@ class Life:
             nursery=nursery,
             answer=self._answer,
             ended=self._tenure_ended,
-            unix_time=surroundings.unix_time,
+            surroundings=surroundings,
             lane=self.lane,
         )
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
@@ -202,7 +202,7 @@ class Life:
         """After each round: leases, hosts and members as they are now."""
         core = self.driver.core
         self.hosting.lease_moved(core.lease_until)
-        self.hosting.go_on_changing()
+        self.hosting.changing.go_on()
         if (core.leader, core.term) != self._known_host:
             self._known_host = (core.leader, core.term)
             self.requests.host_is(core.leader, core.term)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
@@ -10,7 +10,7 @@ from typing import NoReturn
 import trio
 
 from failover.departures import Addresses, Departures
-from failover.directory import Directory
+from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.ids import MemberId
@@ -21,7 +21,17 @@ from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
 from failover.opening import NOTE_CLUSTER, Opened
 from failover.raft.messages import Entry
-from failover.records import ACTIONS, RECORDS, Admit, Founding, MemberInfo, Moved, OpenInvite, SystemCommand
+from failover.records import (
+    ACTIONS,
+    RECORDS,
+    Admit,
+    BeginEpoch,
+    Founding,
+    MemberInfo,
+    Moved,
+    OpenInvite,
+    SystemCommand,
+)
 from failover.replica import Replica
 from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
@@ -41,7 +51,7 @@ class Neighbours:
         replica: Replica,
         transport: Transport,
         set_note: Callable[[str, bytes], None],
-        logged: Mapping[MemberId, MemberInfo],
+        stored: Iterable[Entry],
     ) -> None:
         self._id = opened.identity.member
         self._opened = opened
@@ -49,10 +59,11 @@ class Neighbours:
         self._replica = replica
         self._transport = transport
         self._set_note = set_note
-        self._logged = logged
-        """What the stored log says of members, applied or not. The note may know less: it follows what is applied,
-        and a crash may come before it is written."""
+        self._logged, self._logged_secrets = said_in(stored)
+        """What the stored log says of members and secrets, applied or not. The note may know less: it follows what
+        is applied, and a crash may come before it is written."""
         self._directory_seen: Directory | None = None
+        self._secrets_seen: tuple[Secrets, ...] = ()
         self._members_seen: dict[MemberId, Addresses] = {}
         self._departures = Departures(driver.clock)
         self._stored_index = driver.core.log.last_index
@@ -88,20 +99,33 @@ class Neighbours:
         for member in newly:
             if self._driver.core.leadership is not None:
                 self.say_farewell(member)
+        self._sync_secrets(directory)
         if directory is None or is_replaying or directory is self._directory_seen:
             return
         self._directory_seen = directory
         self._driver.peers.set_invites({invite.invite: invite.secret for invite in directory.invites.values()})
-        self._driver.peers.set_secrets((Secrets(directory.secret_epoch, directory.psk, directory.gate),))
         known = JoinAccepted(
-            directory.secret_epoch,
-            directory.psk,
-            directory.gate,
+            self._secrets_seen,
             directory.generation,
             tuple(info for info in directory.members.values() if info.member != self._id),
         )
         note = partial(self._set_note, NOTE_CLUSTER, WIRE.encode(known))
         self._driver.writer.run(note, lambda _: None)
+
+    def _sync_secrets(self, directory: Directory | None) -> None:
+        """Have the net use the newest secrets that are known from anywhere.
+
+        A directory that is applied again goes through old times: were its secrets the only ones, those who are
+        ahead by more than the epochs that stay good would not be heard any more, and the rest would never come.
+        """
+        is_behind = self._replica.applied_index < self._stored_index
+        known = {each.epoch: each for each in (self._logged_secrets if is_behind else ())}
+        known |= {each.epoch: each for each in self._opened.known.secrets}
+        known |= {each.epoch: each for each in (directory.secrets if directory is not None else ())}
+        newest = tuple(known[epoch] for epoch in sorted(known, reverse=True)[:EPOCHS_MAX])
+        if newest != self._secrets_seen:
+            self._secrets_seen = newest
+            self._driver.peers.set_secrets(newest)
 
     @property
     def members(self) -> list[MemberId]:
@@ -161,7 +185,7 @@ class Neighbours:
         return Ticket(
             cluster=directory.cluster,
             contacts=(mine, *others[:3]),
-            gate=directory.gate,
+            gate=directory.secrets[0].gate,
             invite_id=invite.invite,
             invite_secret=invite.secret,
             expires_at=invite.expires_at,
@@ -183,17 +207,18 @@ class Neighbours:
                 await trio.sleep(MOVED_AGAIN_S)
 
 
-def infos_in(entries: Iterable[Entry]) -> dict[MemberId, MemberInfo]:
-    """What those entries say of members that changed the membership: by them a member came in."""
+def said_in(entries: Iterable[Entry]) -> tuple[dict[MemberId, MemberInfo], list[Secrets]]:
+    """What those entries say of members, in the entries by which they came in, and of secrets."""
     infos: dict[MemberId, MemberInfo] = {}
-    for entry in entries:
-        if entry.membership is None or not entry.command:
-            continue
-        record = RECORDS.decode_untrusted(entry.command)
+    secrets: list[Secrets] = []
+    for record in (RECORDS.decode_untrusted(entry.command) for entry in entries if entry.command):
         if isinstance(record, Founding):
             infos[record.founder.member] = record.founder
+            secrets.append(record.secrets)
         elif isinstance(record, SystemCommand):
             action = ACTIONS.decode_untrusted(record.action)
             if isinstance(action, Admit):
                 infos[action.info.member] = action.info
-    return infos
+            elif isinstance(action, BeginEpoch):
+                secrets.append(action.secrets)
+    return infos, secrets

@@ -10,7 +10,7 @@ from pathlib import Path
 from failover.admission import ask_to_join
 from failover.codes import ticket_by_code
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
-from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
 from failover.net import short_codes
 from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
@@ -126,7 +126,7 @@ async def open_identity(
         known = await ask_to_join(peers, transport, parsed, info, surroundings.clock)
         peers.disconnect_as_guest()
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
-        peers.set_secrets((Secrets(known.secret_epoch, known.psk, known.gate),))
+        peers.set_secrets(known.secrets)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
     return Opened(identity, known, peers, info, incarnations[1], has_joined)
 
@@ -135,7 +135,8 @@ def _found(
     storage: Storage, identity: Identity, info: MemberInfo, promise_ceiling_s: float, entropy: Entropy
 ) -> None:
     """Write the first entry: from here on the cluster exists."""
-    record = Founding(identity.cluster, Generation(entropy(16)), info, 1, entropy(32), entropy(32))
+    secrets = Secrets(1, SecretKey(entropy(32)), SecretKey(entropy(32)))
+    record = Founding(identity.cluster, Generation(entropy(16)), info, secrets)
     if not storage.load().entries:
         entry = Entry(
             LogIndex(1), Term(1), RECORDS.encode(record), Membership(voters=frozenset({identity.member}))
@@ -146,7 +147,7 @@ def _found(
         first = RECORDS.decode_untrusted(storage.load().entries[0].command)
         assert isinstance(first, Founding)
         record = first
-    known = JoinAccepted(record.secret_epoch, record.psk, record.gate, record.generation, ())
+    known = JoinAccepted((record.secrets,), record.generation, ())
     storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
 
 
@@ -171,10 +172,10 @@ def _open_peers(
     entropy: Entropy,
 ) -> Peers:
     if known is not None:
-        secrets = Secrets(known.secret_epoch, known.psk, known.gate)
+        secrets = known.secrets
     else:
         assert ticket is not None
-        secrets = Secrets(0, bytes(32), ticket.gate)  # a guest knows the gate alone
+        secrets = (Secrets(0, SecretKey(bytes(32)), SecretKey(ticket.gate)),)  # a guest knows the gate alone
     previous, incarnation = incarnations
     return Peers(
         private_key=identity.private_key,

@@ -6,7 +6,7 @@ appends it, and carried out by every member in the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from failover.errors import BadAddress
@@ -14,9 +14,12 @@ from failover.ids import ClusterId, Generation, MemberId
 from failover.net.addresses import ADDRESSES_MAX, Address, parse
 from failover.net.bounds import MaxSize
 from failover.net.codec import Codec
+from failover.net.context import Secrets
 
 COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
+USES_MAX = 64
+"""Of an invite."""
 ADDRESS_SIZE_MAX = 64
 """Characters; the longest address with a port has 53."""
 
@@ -53,9 +56,7 @@ class Founding:
     cluster: ClusterId
     generation: Generation
     founder: MemberInfo
-    secret_epoch: int
-    psk: Key
-    gate: Key
+    secrets: Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,18 @@ class OpenInvite:
     """Let somebody in who holds this secret."""
 
     invite: Key
-    secret: Key
+    secret: Key = field(repr=False)
     uses: int
+    """How many it lets in; in the directory, how many it still lets in."""
     expires_at: int
     """Unix seconds, judged by the host that admits; 0 = never."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseInvite:
+    """Let nobody in with this invite any more."""
+
+    invite: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +112,14 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Depart:
-    """End a membership; stands in the entry that changes it."""
+    """End a membership; stands in the entry that changes it. New secrets are due from here on.
+
+    They are not in this entry: who was a voter still receives it, since the change needs its vote.
+    """
 
     member: MemberId
+    is_removal: bool = False
+    """By another member, which closes all invites, as the one that goes knows them. The host fills this in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,14 @@ class Moved:
     info: MemberInfo
 
 
-SystemAction = OpenInvite | Admit | Depart | Moved
+@dataclass(frozen=True, slots=True)
+class BeginEpoch:
+    """The secrets of a new epoch, drawn by a host; behind the entry from which on nothing reaches who went."""
+
+    secrets: Secrets
+
+
+SystemAction = OpenInvite | Admit | Depart | Moved | CloseInvite | BeginEpoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +149,4 @@ class SystemCommand:
 
 
 RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand})
-ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved})
+ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})

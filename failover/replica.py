@@ -15,6 +15,7 @@ from failover.directory import Directory
 from failover.errors import ApplyFailed
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.machine import Context, StateMachine
+from failover.net.context import Secrets
 from failover.raft.messages import Entry
 from failover.records import (
     ACTIONS,
@@ -171,20 +172,20 @@ def _dump_directory(directory: Directory | None) -> list[object]:
     assert directory is not None, "the first record founds the directory"
     members = [[info.member, info.name, list(info.addresses)] for info in directory.members.values()]
     invites = [[i.invite, i.secret, i.uses, i.expires_at] for i in directory.invites.values()]
-    head = [directory.cluster, directory.generation, directory.secret_epoch, directory.psk, directory.gate]
+    secrets = [[each.epoch, each.psk, each.gate] for each in directory.secrets]
+    head = [directory.cluster, directory.generation, secrets, directory.is_epoch_due]
     return [*head, members, invites, list(directory.departed)]
 
 
 def _load_directory(values: list[Any]) -> Directory:
-    cluster, generation, epoch, psk, gate, members, invites, departed = values
+    cluster, generation, secrets, is_epoch_due, members, invites, departed = values
     infos = [MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in members]
     return Directory(
         ClusterId(cluster),
         Generation(generation),
-        epoch,
-        psk,
-        gate,
+        tuple(Secrets(*each) for each in secrets),
         {info.member: info for info in infos},
         {invite[0]: OpenInvite(*invite) for invite in invites},
         tuple(map(MemberId, departed)),
+        is_epoch_due,
     )

@@ -18,7 +18,7 @@ from failover.ids import MemberId
 from failover.inbox import EventQueue
 from failover.life import Life
 from failover.machine import StateMachine
-from failover.neighbours import Neighbours, infos_in
+from failover.neighbours import Neighbours
 from failover.net.endpoint import CountsLosses, Transport, UdpTransport
 from failover.opening import Opened
 from failover.raft.core import Core
@@ -82,7 +82,7 @@ class Running:
         self._transport = transport
         self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
         self.neighbours = Neighbours(
-            opened, self.driver, self.replica, transport, storage.set_note, infos_in(stored.entries)
+            opened, self.driver, self.replica, transport, storage.set_note, stored.entries
         )
         self.requests = Requests(me, opened.incarnation, self._send_ask)
         self.life = self.driver.upstairs = Life(

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
+from failover.directory import EPOCHS_MAX
 from failover.ids import Generation, MemberId, Term
 from failover.net.bounds import MaxSize, Range
 from failover.net.codec import CORE_KINDS, Codec
+from failover.net.context import Secrets
 from failover.records import Addresses, Command, Key, MemberInfo, Name
 
 
@@ -112,9 +114,8 @@ class JoinRequest:
 class JoinAccepted:
     """A committed entry admitted the guest; this is what it needs to talk to the members as one of them."""
 
-    secret_epoch: int
-    psk: Key
-    gate: Key
+    secrets: Annotated[tuple[Secrets, ...], MaxSize(EPOCHS_MAX)]
+    """Newest first; the first alone is sent, the others are for the storage's note."""
     generation: Generation
     members: tuple[MemberInfo, ...]
     """As many as fit into a datagram; the log brings the rest."""

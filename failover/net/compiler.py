@@ -25,6 +25,7 @@ _EXACT_SIZES: dict[object, int] = {
     ids.MemberId: ids.MEMBER_ID_SIZE,
     ids.ClusterId: ids.CLUSTER_ID_SIZE,
     ids.Generation: ids.GENERATION_SIZE,
+    ids.SecretKey: ids.SECRET_KEY_SIZE,
 }
 _FLOAT_MAX = sys.float_info.max
 

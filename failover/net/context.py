@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from failover.ids import ClusterId, MemberId
+from failover.ids import ClusterId, MemberId, SecretKey
 from failover.net.addresses import Address
+from failover.net.bounds import Range
 from failover.net.channel import Channel
 from failover.net.codec import Codec
 from failover.net.complaints import Complaints
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The keys of one secret epoch; removing a member starts a new one."""
+    """The keys of one secret epoch; when a member goes, a new one begins. In the log and in notes, too."""
 
-    epoch: int
-    psk: bytes
-    """32 bytes: ends every handshake between members."""
-    gate: bytes
-    """32 bytes: without it a datagram is not even looked at. Tickets hold it."""
+    epoch: Annotated[int, Range(0, 2**32 - 1)]
+    psk: SecretKey
+    """Ends every handshake between members."""
+    gate: SecretKey
+    """Without it a datagram is not even looked at. Tickets hold it."""
 
     def __repr__(self) -> str:
         return f"Secrets(epoch={self.epoch})"

@@ -91,9 +91,9 @@ class Handshaking:
         return list(dict.fromkeys((*active, *self._peer.hints, *self._peer.told)))[:TARGETS_MAX]
 
     def _new_attempt(self, targets: list[Address]) -> bytes:
-        """A fresh initiation. Its psk may be an older one in turn: the peer may have slept through a rotation."""
+        """A fresh initiation. Its psk is an older one in turn: the peer may not know the newest ones yet."""
         context, peer = self._peer.context, self._peer
-        secrets: Secrets = context.secrets[(self._tries // 2) % len(context.secrets)]
+        secrets: Secrets = context.secrets[self._tries % len(context.secrets)]
         context.attempt_number += 1
         invite_id, psk = self.invite or (handshake.NO_INVITE, secrets.psk)
         payload = handshake.InitiationPayload(

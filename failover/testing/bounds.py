@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from failover.changing import CHANGES_MAX
 from failover.driver import HELD_MAX
 from failover.host import WAITING_MAX
-from failover.hosting import CHANGES_MAX, REFUSALS_KEPT
+from failover.hosting import REFUSALS_KEPT
 from failover.inbox import EVENTS_MAX
 from failover.life import DIGESTS_KEPT
 from failover.net.channels import CHANNELS_MAX, PROVISIONAL_MAX
@@ -34,7 +35,7 @@ def tables(running: Running) -> dict[str, tuple[int, int]]:
         "early requests": (len(hosting._early), WAITING_MAX),
         "requests under way": (len(hosting._under_way), WAITING_MAX + CHANGES_MAX),
         "refusals": (len(hosting._refused), REFUSALS_KEPT),
-        "changes of membership": (len(hosting._changes), CHANGES_MAX),
+        "changes of membership": (len(hosting.changing._changes), CHANGES_MAX),
         "events": (len(running.events._events), EVENTS_MAX + SLACK),
         "digests": (len(life._digests), DIGESTS_KEPT),
         "digests of others": (len(life._reported), DIGESTS_KEPT),

@@ -12,6 +12,7 @@ import trio
 
 import failover
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
+from failover.net.peers import Secrets
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Founding, MemberInfo
 from failover.replica import Replica
@@ -49,7 +50,7 @@ def founded() -> tuple[Replica, Tally]:
     machine = Tally()
     replica = Replica(machine)
     info = MemberInfo(A, "a", ())
-    record = Founding(ClusterId(b"c" * 16), Generation(b"g" * 16), info, 1, bytes(32), bytes(32))
+    record = Founding(ClusterId(b"c" * 16), Generation(b"g" * 16), info, Secrets(1, bytes(32), bytes(32)))
     replica.apply(Entry(LogIndex(1), Term(1), RECORDS.encode(record)))
     return replica, machine
 

@@ -14,6 +14,7 @@ from failover.directory import Directory
 from failover.errors import StorageFailed
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
 from failover.net.frames import MESSAGE_SIZE_MAX
+from failover.net.peers import Secrets
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
 from failover.records import (
@@ -33,6 +34,7 @@ from failover.replica import Applied, Replica
 from failover.storage.memory import MemoryStorage
 from failover.wire import WIRE, JoinAccepted, JoinRequest
 
+SECRETS = Secrets(1, bytes(32), bytes(32))
 B, C = (MemberId(letter * 32) for letter in (b"b", b"c"))
 
 
@@ -69,13 +71,13 @@ def test_the_directory_follows_the_membership_though_the_asker_has_given_up() ->
 
 
 def test_an_invite_that_gave_way_still_lets_in_whom_the_host_let_in() -> None:
-    directory = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), 1, b"", b"", {}, {})
+    directory = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), (SECRETS,), {}, {})
     after, _ = directory.after(Admit(MemberInfo(B, "b", ()), b"gone"))
     assert B in after.members
 
 
 def test_used_up_invites_give_way_first() -> None:
-    directory = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), 1, b"", b"", {}, {})
+    directory = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), (SECRETS,), {}, {})
     for number in range(64):
         directory, _ = directory.after(OpenInvite(bytes([number]), b"", 1, 0))
     directory, _ = directory.after(Admit(MemberInfo(B, "b", ()), bytes([7])))
@@ -101,7 +103,7 @@ async def test_the_answer_to_a_newcomer_fits_into_a_datagram_however_many_addres
 
     addresses = tuple(f"[2001:db8:1234:5678:9abc:def0:1234:{number}]:54321" for number in range(8))
     infos = [MemberInfo(MemberId(bytes([number]) * 32), "n" * 64, addresses) for number in range(10)]
-    empty = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), 1, bytes(32), bytes(32), {}, {})
+    empty = Directory(ClusterId(b"c" * 16), Generation(b"g" * 16), (SECRETS,), {}, {})
     directory = replace(empty, members={info.member: info for info in infos})
     async with trio.open_nursery() as nursery:
         admission = Admission(Peers, lambda: directory, ask, nursery, lambda: 0.0)  # type: ignore[arg-type, return-value]

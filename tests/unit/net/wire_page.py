@@ -182,8 +182,8 @@ class Page:
             Bound(high=1e308).check(_of(float, value, what), what)
         elif kind == "bool":
             _of(bool, value, what)
-        elif kind in ("member", "generation"):
-            size = {"member": 32, "generation": 16}[kind]
+        elif kind in ("member", "generation", "secret"):
+            size = {"member": 32, "generation": 16, "secret": 32}[kind]
             Bound(size, size).check(len(_of(bytes, value, what)), what)
         elif kind in ("bytes", "text"):
             (bound or Bound(high=1_048_576)).check(len(_of(bytes if kind == "bytes" else str, value, what)), what)
