@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 
 from failover.net import frames
-from failover.net.congestion import RTO_MAX_S, RoundTrip, Window
+from failover.net.congestion import RTO_MAX_S, WINDOW_MAX, Controller, RoundTrip
 from failover.net.frames import CHUNK_SIZE
 from failover.net.transfers import (
     BATCH_SILENCE_S,
@@ -21,11 +22,11 @@ from failover.net.transfers import (
     chunk_count,
 )
 
-REORDERING_MAX = 8
-"""A chunk is lost when one that left this many chunks later has arrived."""
-BURST_MAX = 64
-"""Chunks that leave in one call; the rest follows after `PACE_S`, so that a small buffer on the way survives."""
-PACE_S = 0.001
+PROBES = 2
+"""Chunks that are sent again when nothing came back for too long. They may have been late and no more; if not,
+what comes back for them shows what else was lost (RFC 8985, tail loss probes)."""
+SILENT_TIMEOUTS = 3
+"""After so many of them, each twice as long, all that was under way is lost."""
 INFINITE = float("inf")
 
 
@@ -33,11 +34,13 @@ class Outgoing:
     """One transfer on its way out."""
 
     __slots__ = (
+        "_beyond",
         "_digest",
         "_source",
         "_tail",
         "accepted",
         "acknowledged",
+        "arrived_sent_at",
         "below",
         "count",
         "in_flight",
@@ -64,12 +67,28 @@ class Outgoing:
         """Whether the receiver knows of it; until then every chunk of a batch carries OPEN with it."""
         self.below = 0
         self.next_new = 0
-        self.in_flight: dict[int, tuple[float, int, bool]] = {}
-        """Chunk -> (sent at, order of sending, sent before), in the order of sending."""
+        self.in_flight: dict[int, tuple[float, bool]] = {}
+        """Chunk -> (sent at, sent before), in the order of sending."""
+        self.arrived_sent_at = -INFINITE
+        """When the newest of those that arrived was sent."""
         self.lost: deque[int] = deque()
+        self._beyond = 0
+        """Of the chunks that arrived beyond `below`; bit 0 is `below` + 1."""
         self._source = source
         self._digest = hashlib.sha256()
         self._tail = b""
+
+    def news(self, below: int, bitmap: int) -> list[int]:
+        """Take in what an ACK says; returns the chunks of which it is the first to tell."""
+        found = [number for number in range(self.below, below) if not self.has_arrived(number)]
+        known = self._beyond >> (below - self.below)
+        found += _set_bits(bitmap & ~known, below + 1)
+        self.below, self._beyond = below, bitmap | known
+        return found
+
+    def has_arrived(self, number: int) -> bool:
+        """Whether an ACK told of it."""
+        return number < self.below or bool(number > self.below and self._beyond >> (number - self.below - 1) & 1)
 
     def next_chunk(self) -> int | None:
         """The chunk to send next: lost ones first."""
@@ -77,7 +96,7 @@ class Outgoing:
             return None
         if self.lost:
             return self.lost.popleft()
-        return self.next_new if self.next_new < self.count else None
+        return self.next_new if self.next_new < min(self.count, self.below + WINDOW_MAX) else None
 
     def frame(self, number: int) -> bytes:
         """The frames that carry chunk `number`."""
@@ -106,20 +125,22 @@ class Sender:
     ) -> None:
         self._emit = emit
         self._snapshot_done = snapshot_done
-        self.round_trip = RoundTrip()
-        """Of chunks and their acknowledgements, queues and delays included; `timeout_s` comes from it."""
+        self.controller = Controller()
         self._counters = counters
-        self._window = Window()
         self._active: dict[int, Outgoing] = {}
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._next_transfer = 1
-        self._order = 0
         self._in_flight = 0
         self._rto_at = INFINITE
         self._pace_at = INFINITE
-        self._backoff = 1.0
+        self._timeouts = 0
         self._heard_at = -INFINITE
+
+    @property
+    def round_trip(self) -> RoundTrip:
+        """Of chunks and their acknowledgements."""
+        return self.controller.round_trip
 
     @property
     def deadline(self) -> float:
@@ -183,45 +204,46 @@ class Sender:
             return
         self._heard_at = now
         outgoing.acknowledged = True
-        arrived = list(range(outgoing.below, frame.below)) + _set_bits(frame.bitmap, frame.below + 1)
-        outgoing.below = frame.below
+        arrived = outgoing.news(frame.below, frame.bitmap)
         self._count_arrived(outgoing, arrived, now)
         if outgoing.below == outgoing.count:
             self._close(outgoing, True)
         self.pump(now)
 
     def _count_arrived(self, outgoing: Outgoing, arrived: list[int], now: float) -> None:
-        newest, newest_order, fresh = -1.0, -1, 0
+        newest_at, sample_from, fresh = -INFINITE, -INFINITE, 0
         for number in arrived:
             known = outgoing.in_flight.pop(number, None)
             if known is None:
                 continue
             fresh += 1
-            sent_at, order, again = known
-            if order > newest_order:
-                newest, newest_order = (-1.0 if again else sent_at), order
+            sent_at, is_again = known
+            if not is_again:
+                sample_from = max(sample_from, sent_at)
+            elif now - sent_at < self.round_trip.minimum_s:
+                continue  # it was late, and no more: this one answers the first
+            newest_at = max(newest_at, sent_at)
         if not fresh:
             return
+        under_way = self._in_flight
         self._in_flight -= fresh
-        self._backoff = 1.0
+        self._timeouts = 0
+        sample_s = now - sample_from if sample_from > -INFINITE else None
+        self.controller.acknowledged(fresh, sample_s, under_way, now)
         self._rto_at = now + self.round_trip.timeout_s if self._in_flight else INFINITE
-        self._window.acknowledged(fresh)
-        if newest >= 0:
-            self.round_trip.sample(now - newest)
-            if outgoing.is_snapshot:
-                queueing = max(0.0, now - newest - self.round_trip.minimum_s)
-                self._window.snapshot_acknowledged(fresh, queueing, now, self.round_trip.smoothed_s or 0.0)
-        self._find_lost(outgoing, newest_order - REORDERING_MAX, now)
+        outgoing.arrived_sent_at = max(outgoing.arrived_sent_at, newest_at)
+        self._find_lost(outgoing)
 
-    def _find_lost(self, outgoing: Outgoing, order_max: int, now: float) -> None:
-        missing = []
-        for number, (_, order, _) in outgoing.in_flight.items():
-            if order > order_max:
+    def _find_lost(self, outgoing: Outgoing) -> None:
+        """What left clearly earlier than something that has arrived."""
+        lost_before, missing = outgoing.arrived_sent_at - self.round_trip.reordering_s, []
+        for number, (sent_at, _) in outgoing.in_flight.items():
+            if sent_at >= lost_before:
                 break
             missing.append(number)
         if missing:
             self._mark_lost(outgoing, missing)
-            self._window.lost(now, self.round_trip.smoothed_s or 0.0)
+            self.controller.lost(len(missing))
 
     def _mark_lost(self, outgoing: Outgoing, missing: list[int]) -> None:
         for number in missing:
@@ -237,28 +259,30 @@ class Sender:
             body = self._waiting.popleft()
             self._waiting_bytes -= len(body)
             self._start(MemorySource(body), b"", False, now)
-        burst = BURST_MAX
-        for outgoing in sorted(self._active.values(), key=lambda each: each.is_snapshot):
-            burst = self._pump_one(outgoing, burst, now)
-            if burst <= 0:
-                self._pace_at = now + PACE_S
-                return
+        credit = before = self.controller.may_leave(now)
+        for outgoing in sorted(self._active.values(), key=_is_snapshot):
+            credit = self._pump_one(outgoing, credit, now)
+            if credit <= 0:
+                break
+        self.controller.left(before - credit)
+        if credit <= 0 and self._active:
+            self._pace_at = self.controller.next_at(now)
 
-    def _pump_one(self, outgoing: Outgoing, burst: int, now: float) -> int:
+    def _pump_one(self, outgoing: Outgoing, credit: int, now: float) -> int:
         if not outgoing.accepted and outgoing.open_at <= now:
             outgoing.open_at = now + self.round_trip.timeout_s * 2
             self._emit(outgoing.opening, now)
-        room = self._window.snapshot_size if outgoing.is_snapshot else self._window.size
-        while burst > 0 and self._in_flight < room:
+        room = self.controller.room(now, is_snapshot=outgoing.is_snapshot)
+        while credit > 0 and self._in_flight < room:
             number = outgoing.next_chunk()
             if number is None:
                 break
-            if number < outgoing.below:
-                continue  # arrived after all
+            if outgoing.has_arrived(number):
+                continue  # it was late, and no more
             if not self._send_chunk(outgoing, number, now):
-                return burst
-            burst -= 1
-        return burst
+                return credit
+            credit -= 1
+        return credit
 
     def _send_chunk(self, outgoing: Outgoing, number: int, now: float) -> bool:
         again = number != outgoing.next_new
@@ -268,13 +292,15 @@ class Sender:
             self._counters["transfer: snapshot unreadable"] += 1
             self._give_up(outgoing, now)
             return False
-        self._order += 1
-        outgoing.in_flight[number] = (now, self._order, again)
+        outgoing.in_flight[number] = (now, again)
         self._in_flight += 1
         outgoing.next_new += not again
         if self._rto_at == INFINITE:
-            self._rto_at = now + self.round_trip.timeout_s * self._backoff
+            self._rto_at = now + self._timeout_s()
         return sent
+
+    def _timeout_s(self) -> float:
+        return min(self.round_trip.timeout_s * (1 << self._timeouts), RTO_MAX_S)
 
     def tick(self, now: float) -> None:
         """Retransmit, give up, go on."""
@@ -283,12 +309,17 @@ class Sender:
                 self._counters["transfer: receiver silent"] += 1
                 self._give_up(outgoing, now)
         if now >= self._rto_at:
-            self._backoff = min(self._backoff * 2, RTO_MAX_S / self.round_trip.timeout_s)
-            for outgoing in self._active.values():
-                self._mark_lost(outgoing, list(outgoing.in_flight))
-            self._window.timed_out(now)
-            self._rto_at = INFINITE
+            self._nothing_came_back()
         self.pump(now)
+
+    def _nothing_came_back(self) -> None:
+        self._timeouts = min(self._timeouts + 1, 16)
+        self._rto_at = INFINITE
+        all_of_it = self._timeouts >= SILENT_TIMEOUTS
+        for outgoing in self._active.values():
+            self._mark_lost(outgoing, list(islice(outgoing.in_flight, None if all_of_it else PROBES)))
+        if all_of_it:
+            self.controller.timed_out()
 
     def reset(self) -> None:
         """The peer's process is a new one: nothing that was under way means anything to it."""
@@ -322,6 +353,10 @@ class Sender:
         if not self._in_flight:
             self._rto_at = INFINITE
         return True
+
+
+def _is_snapshot(outgoing: Outgoing) -> bool:
+    return outgoing.is_snapshot
 
 
 def _set_bits(bitmap: int, first: int) -> list[int]:

@@ -77,10 +77,11 @@ def memory(bench: Bench) -> list[Row]:
 
 
 def newcomer(bench: Bench) -> list[Row]:
-    """Somebody joins a state of 16 MiB while sixty commits a second go on."""
+    """Somebody joins a state of 16 MiB while sixty commits a second go on: all of it comes as a snapshot."""
     bench.say("a newcomer takes a snapshot of 16 MiB")
     size = BALLAST_COMMANDS * BALLAST_SIZE
-    with bench.storages("SQLite") as folder, Cluster(3, folder) as cluster:
+    settings = f"[timing]\nsnapshot_bytes = {size}\nkept_entries = 0\n"
+    with bench.storages("SQLite") as folder, Cluster(3, folder, settings=settings) as cluster:
         host = cluster.host
         host.ask("ballast", count=BALLAST_COMMANDS, size=BALLAST_SIZE)
         cluster.wait_for(lambda: host.ask("status")["snapshot"] > 0, "no snapshot was taken")

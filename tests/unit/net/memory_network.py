@@ -11,7 +11,8 @@ from failover.ids import ClusterId, LogIndex, MemberId, Term
 from failover.net.addresses import Address
 from failover.net.codec import CORE_KINDS, Codec
 from failover.net.peers import Peers, Secrets
-from failover.raft.messages import AppendEntries, CommitNotice, Entry
+from failover.raft.membership import Membership
+from failover.raft.messages import AppendEntries, CommitNotice, Entry, InstallSnapshot
 
 CLUSTER = ClusterId(b"c" * 16)
 SECRETS = Secrets(1, b"p" * 32, b"g" * 32)
@@ -40,6 +41,11 @@ def append(entries: int, size: int, start: int = 1) -> AppendEntries:
     return AppendEntries(Term(1), LogIndex(start - 1), Term(1), listed, LogIndex(0))
 
 
+def announcement(player: Player, size: int) -> InstallSnapshot:
+    membership = Membership(frozenset([player.member]))
+    return InstallSnapshot(Term(1), LogIndex(1), Term(1), membership, LogIndex(1), size)
+
+
 class Network:
     """Carries datagrams between addresses; everything random follows from the seed."""
 
@@ -59,6 +65,8 @@ class Network:
         self.delay_s, self.jitter_s, self.loss, self.duplicates = delay_s, jitter_s, loss, duplicates
         self.bytes_per_s, self.buffer_s = bytes_per_s, buffer_s
         self._free_at: dict[Address, float] = {}
+        self.line: dict[Address, Address] = {}
+        """Who sends through the line of another; everybody else has one of their own, of `bytes_per_s`."""
         self._queue: list[tuple[float, int, bytes, Address, Address]] = []
         self._sent = 0
         self.players: dict[Address, Player] = {}
@@ -70,14 +78,19 @@ class Network:
         self.log.append((data, source, target))
         if source in self.cut or target in self.cut or self.random.random() < self.loss:
             return
-        leaves = max(self.now, self._free_at.get(source, 0.0))
+        line = self.line.get(source, source)
+        leaves = max(self.now, self._free_at.get(line, 0.0))
         if leaves - self.now > self.buffer_s:
             return  # the router's buffer is full
-        self._free_at[source] = leaves + len(data) / self.bytes_per_s
+        self._free_at[line] = leaves + len(data) / self.bytes_per_s
         for _ in range(1 + (self.random.random() < self.duplicates)):
             self._sent += 1
-            at = self._free_at[source] + self.delay_s + self.random.random() * self.jitter_s
+            at = self._free_at[line] + self.delay_s + self.random.random() * self.jitter_s
             heapq.heappush(self._queue, (at, self._sent, data, source, target))
+
+    def queue_s(self, line: Address) -> float:
+        """How long a datagram waits that is sent there now."""
+        return max(0.0, self._free_at.get(line, 0.0) - self.now)
 
     def player(self, number: int, **options: Any) -> Player:
         player = Player(self, number, **options)

@@ -1,11 +1,10 @@
 """Transfers over a bad network, their bounds, and snapshots beside play."""
 
 import pytest
-from memory_network import Network, append, notice, pair
+from memory_network import Network, announcement, append, notice, pair
 
-from failover.ids import LogIndex, Term
 from failover.net import frames
-from failover.net.congestion import WINDOW_MAX, WINDOW_MIN, RoundTrip, Window
+from failover.net.congestion import WINDOW_MAX, RoundTrip
 from failover.net.transfers import (
     BATCHES_AT_ONCE,
     DIGEST_SIZE,
@@ -14,14 +13,6 @@ from failover.net.transfers import (
     chunk_count,
     chunk_size_at,
 )  # fmt: skip
-from failover.raft.membership import Membership
-from failover.raft.messages import InstallSnapshot
-
-
-def announcement(player, size):
-    return InstallSnapshot(
-        Term(1), LogIndex(1), Term(1), Membership(frozenset([player.member])), LogIndex(1), size
-    )
 
 
 def content(size):
@@ -172,7 +163,7 @@ def test_play_goes_on_beside_a_large_snapshot_over_a_slow_line():
     size = 8_000_000
     alice.peers.send_snapshot(bob.member, announcement(alice, size), MemorySource(content(size)), network.now)
     latencies = []
-    for number in range(1, 400):
+    for number in range(1, 240):
         started = network.now
         alice.peers.send(bob.member, notice(number), started)
         while not bob.peers.inbox:
@@ -182,8 +173,8 @@ def test_play_goes_on_beside_a_large_snapshot_over_a_slow_line():
         network.run(max(0.0, 0.03 - (network.now - started)))
         if alice.peers.snapshots_done:
             break
-    assert max(latencies) < 0.1
-    assert alice.peers.snapshots_done == [(bob.member, True)]  # 6.4 s at line speed; this took less than 12
+    assert max(latencies) < 0.055  # 10 ms of them are the way, 10 the start of the transfer
+    assert alice.peers.snapshots_done == [(bob.member, True)]  # 6.4 s at line speed
 
 
 class Raw:
@@ -297,32 +288,6 @@ def test_the_pieces_of_a_stream_add_up(size):
     for is_snapshot in (False, True):
         count = chunk_count(is_snapshot, size)
         assert sum(chunk_size_at(n, is_snapshot, size) for n in range(count)) == size + DIGEST_SIZE * is_snapshot
-
-
-def test_the_window_halves_once_per_round_trip():
-    window = Window()
-    window.acknowledged(100)
-    assert window.size == 132
-    for _ in range(5):
-        window.lost(1.0, 0.1)
-    assert window.size == 66
-    window.lost(1.2, 0.1)
-    assert window.size == 33
-    for now in range(2, 20):
-        window.lost(now, 0.1)
-    assert window.size == WINDOW_MIN
-    window.acknowledged(10**9)
-    assert window.size <= WINDOW_MAX
-
-
-def test_the_snapshot_window_yields_to_queues():
-    window = Window()
-    window.snapshot_acknowledged(10, 0.1, 1.0, 0.1)
-    assert window.snapshot_size == 16
-    window.snapshot_acknowledged(10, 0.1, 1.05, 0.1)
-    assert window.snapshot_size == 16
-    window.snapshot_acknowledged(10, 0.0, 1.1, 0.1)
-    assert window.snapshot_size == 26
 
 
 def test_timeouts_follow_the_measured_round_trip():
