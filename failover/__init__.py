@@ -11,6 +11,7 @@ General layout, from the front door inwards:
   takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
   `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
+  `finding` looks on the LAN for members that moved.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.

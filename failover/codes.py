@@ -5,6 +5,8 @@ The exchange itself is in `net/code_giver.py` and `net/code_seeker.py`; here it 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import trio
 
 from failover.errors import Unreachable, UsageError
@@ -38,6 +40,8 @@ class CodeDesk:
         self._nursery = nursery
         self._bind = bind
         self._scope: trio.CancelScope | None = None
+        self.dropped: Counter[str] = Counter()
+        """What was not taken, by reason."""
 
     def open(self, ticket: str, uses: int, valid_s: float) -> str:
         """Open a code for the ticket, in place of the one that is open; returns it.
@@ -78,8 +82,12 @@ class CodeDesk:
                     if datagram is not None:
                         giver.datagram_received(*datagram, clock())
                     giver.tick(clock())
+                    self.dropped.update(giver.counters)
+                    giver.counters.clear()
                     await trio.lowlevel.checkpoint()
         finally:
+            self.dropped.update(giver.counters)
+            giver.counters.clear()
             rendezvous.close()
 
 

@@ -68,6 +68,8 @@ class Neighbours:
         self._departures = Departures(driver.clock)
         self._stored_index = driver.core.log.last_index
         """Up to here the directory goes through old times, when it is applied again."""
+        self.heard_at: Callable[[MemberId], Addresses] = lambda member: ()
+        """Where the LAN says that a member is."""
         self._introduced: dict[MemberId, MemberInfo] = {}
         """Members that others told of, while no leader was heard: one of them may be the host."""
 
@@ -81,7 +83,7 @@ class Neighbours:
             # here, the rest of the log would never come.
             infos |= {info.member: info for info in self._opened.known.members}
         infos = self._introduced_to(infos.keys()) | infos
-        members = {member: info.parsed_addresses() for member, info in infos.items()}
+        members = {member: self._hints(info) for member, info in infos.items()}
         if self._replica.applied_index < self._stored_index:
             for noted in self._opened.known.members:  # the note is newer than the directory of a snapshot
                 members[noted.member] = (*noted.parsed_addresses(), *members.get(noted.member, ()))[:ADDRESSES_MAX]
@@ -126,6 +128,10 @@ class Neighbours:
         if newest != self._secrets_seen:
             self._secrets_seen = newest
             self._driver.peers.set_secrets(newest)
+
+    def _hints(self, info: MemberInfo) -> Addresses:
+        """Where a member may be: what the LAN says is newer than what the log says."""
+        return tuple(dict.fromkeys((*self.heard_at(info.member), *info.parsed_addresses())))[:ADDRESSES_MAX]
 
     @property
     def members(self) -> list[MemberId]:

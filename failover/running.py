@@ -12,6 +12,7 @@ import trio
 from failover.codes import CodeDesk
 from failover.driver import Driver
 from failover.errors import FailoverError, NotAdmitted, Unreachable
+from failover.finding import Finding
 from failover.fitness import Fitness, FitnessWatch
 from failover.hosting import Serve
 from failover.ids import MemberId
@@ -20,6 +21,7 @@ from failover.life import Life
 from failover.machine import StateMachine
 from failover.neighbours import Neighbours
 from failover.net.endpoint import CountsLosses, Transport, UdpTransport
+from failover.net.zeroconf_board import ZeroconfBoard
 from failover.opening import Opened
 from failover.raft.core import Core
 from failover.raft.leaving import is_needed
@@ -111,8 +113,29 @@ class Running:
             storage, self.driver.stored, self._failed, self._disk_is_troubled
         )
         self.codes = CodeDesk(surroundings, nursery, _lan_side(transport))
+        self.finding = self._open_finding(transport)
         if surroundings.look_on is not None:
             surroundings.look_on(self)
+
+    def _open_finding(self, transport: Transport) -> Finding | None:
+        """How this member looks for others on its LAN; not at all over a game's own network."""
+        open_board = self.surroundings.open_board
+        if open_board is None and isinstance(transport, UdpTransport):
+            open_board = ZeroconfBoard
+        if open_board is None or not self.settings.lan_discovery:
+            return None
+        finding = Finding(
+            me=self.id,
+            surroundings=self.surroundings,
+            open_board=open_board,
+            bind=_lan_side(transport),
+            peers=self.peers,
+            members=lambda: self.neighbours.members,
+            addresses=lambda: tuple(transport.local_addresses),
+            found=self.neighbours.sync,
+        )
+        self.neighbours.heard_at = finding.addresses_of
+        return finding
 
     @asynccontextmanager
     async def around_block(self) -> AsyncIterator[None]:
@@ -182,6 +205,8 @@ class Running:
             nursery.start_soon(self._fitness.run)
             nursery.start_soon(self._keep_address_known)
             nursery.start_soon(self.neighbours.ask_who_is_there)
+            if self.finding is not None:
+                nursery.start_soon(self.finding.run)
             await self.life.is_over.wait()
             for pump in self._pumps:
                 pump.cancel()
@@ -252,7 +277,8 @@ class Running:
     def dropped(self) -> dict[str, int]:
         """What the net dropped and the transport lost, by reason."""
         lost = self._transport.counters if isinstance(self._transport, CountsLosses) else {}
-        return dict(self.peers.counters) | dict(lost)
+        found = dict(self.finding.dropped) if self.finding is not None else {}
+        return dict(self.peers.counters) | dict(lost) | dict(self.codes.dropped) | found
 
     def _round_trips_s(self) -> list[float]:
         """To the others, as far as they were measured."""

@@ -16,6 +16,7 @@ _KINDS: dict[object, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "int": ((int,), "a whole number"),
     "str": ((str,), "a text"),
+    "bool": ((bool,), "true or false"),
 }
 """What TOML may give for a field of this type."""
 
@@ -46,6 +47,9 @@ class Settings:
     """So much leaves over the unreliable lane for all members together: 2 Mbit/s. It should be no more than half
     of what the slowest player's line carries upwards, since a line that is full makes heartbeats late."""
 
+    lan_discovery: bool = True
+    """Whether a member that misses others says on its LAN, to them alone, where it is, and looks for them."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         timing = self.timing
@@ -64,6 +68,8 @@ class Settings:
                 raise BadSettings(f"{name} = {getattr(self, name)} must be 0 to {BYTES_PER_S_MAX}")
         if self.digest_every < 1:
             raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
+        if not isinstance(self.lan_discovery, bool):
+            raise BadSettings(f"lan_discovery = {self.lan_discovery!r} must be true or false")
         if self.reads not in READS:
             raise BadSettings(f"reads = {self.reads!r} must be one of {', '.join(READS)}")
 
@@ -103,9 +109,13 @@ class Settings:
 
     def to_toml(self) -> str:
         """All settings as TOML that `from_toml` reads back to an equal value."""
-        own = [f"{f.name} = {getattr(self, f.name)!r}" for f in fields(self) if f.name != "timing"]
+        own = [f"{f.name} = {_toml(getattr(self, f.name))}" for f in fields(self) if f.name != "timing"]
         timing = [f"{f.name} = {getattr(self.timing, f.name)!r}" for f in fields(self.timing)]
         return "\n".join([*own, "", "[timing]", *timing, ""])
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _checked(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +125,6 @@ def _checked(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
         if name not in known:
             raise BadSettings(f"unknown option {name}; known are {', '.join(sorted(known))}")
         wanted, kind = _KINDS[known[name].type]
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        if not isinstance(value, wanted) or isinstance(value, bool) is not (wanted == (bool,)):
             raise BadSettings(f"{name} = {value!r} must be {kind}")
     return values

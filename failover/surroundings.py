@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from failover.clock import Clock, system_clock
 from failover.fitness import LookAtComputer, look_from_thread
 from failover.net.rendezvous import Rendezvous, UdpRendezvous
+from failover.net.zeroconf_board import Board
 from failover.writer import OpenWriter, writer_for
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 Entropy = Callable[[int], bytes]
 """So many random bytes, for keys: nobody else can guess them."""
+
+
+OpenBoard = Callable[[str, Entropy], Board]
+"""`bind`: one of this machine's addresses, or "0.0.0.0"."""
 
 
 class OpenRendezvous(Protocol):
@@ -48,6 +53,9 @@ class Surroundings:
     """Makes what carries out the writes; `failover.writer.Writer` says what that must do."""
     look_at_computer: LookAtComputer = look_from_thread
     """Says how busy the computer is, and how long its battery will last, for the hint of fitness."""
+    open_board: OpenBoard | None = None
+    """Goes to the LAN's notice board, where members that moved find each other again; None = by zeroconf, if the
+    member has UDP sockets of its own."""
     open_rendezvous: OpenRendezvous = UdpRendezvous
     """Opens the sockets by which a short code becomes a ticket."""
     look_on: Callable[[Running], None] | None = None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX = 4
 """Initiations of one peer whose answers still count: a round trip may be longer than the first retries."""
 TARGETS_MAX = 6
+HURRIED_S = 1.0
+"""To the next initiation after one that did not wait for its turn."""
 INFINITE = float("inf")
 
 
@@ -61,6 +63,15 @@ class Handshaking:
     def tick(self, now: float) -> None:
         """The next try, if due."""
         if now >= self.deadline:
+            self._initiate(now)
+
+    def hurry(self, now: float) -> None:
+        """Somebody knows where the peer may be: what is under way need not wait for its next turn.
+
+        It does not become impatient, though: what somebody knows may be a lie, and the place a victim's.
+        """
+        if self.is_running or self._peer.channels.sending is None:
+            self._backoff = HURRIED_S
             self._initiate(now)
 
     def cancel(self) -> None:

@@ -195,6 +195,11 @@ class Peers:
         self._context.secrets = tuple(secrets[:SECRETS_MAX])
         self._gatekeeper.set_secrets()
 
+    @property
+    def secrets(self) -> tuple[Secrets, ...]:
+        """The keys in force, newest first."""
+        return self._context.secrets
+
     def set_invites(self, invites: Mapping[bytes, bytes]) -> None:
         """The open invites, id (16 bytes) -> secret (32 bytes). A guest's channel outlives it, for the answer."""
         self._gatekeeper.invites = dict(invites)
@@ -276,6 +281,12 @@ class Peers:
         if peer is not None and peer.channels.sending is None:
             peer.handshaking.wanted(now)
             peer.handshaking.start(now)
+
+    def hurry(self, member: MemberId, now: float) -> None:
+        """There is news of where a member may be: if it is looked for, try there at once."""
+        peer = self._members.get(member)
+        if peer is not None:
+            peer.handshaking.hurry(now)
 
     def send(self, member: MemberId, message: object, now: float) -> None:
         """Encode and send. Unreliable if it fits a datagram; else (to 1 MiB) a batch, repaired where lost."""

@@ -94,6 +94,7 @@ class Process:
             entropy=dice.randbytes,
             open_writer=self._open_writer,
             look_at_computer=self._look_at_computer,
+            open_board=None if self.world.lan is None else self.world.lan.open_for(computer.number),
             look_on=self._put_together,
             tends_garbage=False,
         )

@@ -22,6 +22,7 @@ from failover.testing.computer import Computer, is_expected
 from failover.testing.guest_run import deterministic_runs
 from failover.testing.onlooker import Onlooker
 from failover.testing.process import Process, Program
+from failover.testing.simulated_lan import SimulatedLan
 from failover.testing.simulated_network import Link, Network
 from failover.testing.virtual_time import VirtualTime
 
@@ -62,6 +63,8 @@ class StackSimulation:
         self.happened: Counter[str] = Counter()
         """What was exercised, for those who ask whether a run was worth anything."""
         self.network = Network(self.time, self.dice, link or Link(), self.happened)
+        self.lan: SimulatedLan | None = None
+        """Give one before the first computer starts, and members that moved look for each other on it."""
         self.onlooker = Onlooker(self, digest_every)
         self.computers: list[Computer] = []
         self.last_lines: deque[str] = deque(maxlen=TRACE_KEPT)

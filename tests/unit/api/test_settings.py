@@ -12,7 +12,7 @@ import failover
     [
         failover.Settings(),
         failover.Settings.internet(),
-        failover.Settings(reads="quorum"),
+        failover.Settings(reads="quorum", lan_discovery=False),
         failover.Settings(request_timeout_s=3.5, digest_every=7, timing=failover.Timing(snapshot_entries=9_000)),
         failover.Settings(timing=failover.Timing(fitter_margin=64, fitter_dwell_s=20.0, voter_grace_s=5.0)),
     ],
@@ -36,6 +36,8 @@ def test_what_is_not_named_keeps_its_default():
         ("alive_s = 'two'", "alive_s"),
         ("alive_s = true", "alive_s"),
         ("reads = 1", "reads"),
+        ("lan_discovery = 1", "lan_discovery"),
+        ("digest_every = true", "digest_every"),
         ("reads = 'guess'", "reads"),
         ("digest_every = 1.5", "digest_every"),
         ("digest_every = 0", "digest_every"),

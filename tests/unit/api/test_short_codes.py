@@ -106,6 +106,7 @@ async def test_a_wrong_code_gets_one_clear_line(lan):
             await world.open(ticket=other)
         with pytest.raises(failover.BadTicket, match="8 letters and digits"):
             await world.open(ticket="K7QF-3MD")
+        assert ada.member.status().dropped["code: confirm: wrong code"] == 1
         await world.open(ticket=code)
         nursery.cancel_scope.cancel()
 

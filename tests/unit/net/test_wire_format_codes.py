@@ -18,6 +18,10 @@ from spake2 import SPAKE2_A
 
 FILE = Path(__file__).parent / "data" / "golden_codes.json"
 PAGE = wire_page.parse(wire_page.PAGE.read_text(encoding="utf-8"))
+GOLDEN_ANNOUNCEMENT = (
+    "01727272727272727272727272727272720204611ec0a8010706621efd0000000000000000000000"
+    "00000007881d66e989d1fa99b4d707ec87cf5ee3"
+)
 
 
 def golden() -> dict[str, Any]:
@@ -81,6 +85,25 @@ def key_of(told: dict[str, Any], said: dict[str, Any]) -> bytes:
     assert side.start()[1:] == said["OPEN"]["element"]
     key: bytes = side.finish(b"B" + said["ANSWER"]["element"])
     return key
+
+
+def test_an_announcement_says_what_the_page_says():
+    from failover.ids import MemberId
+    from failover.net.addresses import Address, pack_list
+    from failover.net.discovery import announcement
+
+    member, gate, homes = MemberId(b"m" * 32), b"g" * 32, [Address("192.168.1.7", 7777), Address("fd00::7", 7778)]
+    written = announcement(gate, member, homes, b"r" * 16)
+    said = PAGE.read_all(PAGE.announcement, written)
+    assert [(each["ip"], each["port"]) for each in said["addresses"]["list"]] == [
+        (b"\xc0\xa8\x01\x07", 7777), (b"\xfd" + bytes(14) + b"\x07", 7778),
+    ]  # fmt: skip
+    label = re.search(r'of `"(failover lan)"`', PAGE.text)[1].encode()
+    key = blake2s(label + gate).digest()
+    between = written[1 + 16 : -16]
+    assert between == pack_list(tuple(homes))
+    assert said["mac"] == blake2s(said["random"] + between + member, key=key, digest_size=16).digest()
+    assert written.hex() == GOLDEN_ANNOUNCEMENT, "read the diff: it changes on the wire"
 
 
 def test_the_library_still_says_it_so():

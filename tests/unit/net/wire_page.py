@@ -83,6 +83,7 @@ class Page:
     payloads: dict[str, tuple[int, tuple[Field, ...]]] = field(default_factory=dict)
     """Of the handshake: size and fields by the name of the datagram."""
     ticket: tuple[Field, ...] = ()
+    announcement: tuple[Field, ...] = ()
     frames: dict[int, tuple[str, tuple[Field, ...]]] = field(default_factory=dict)
     kinds: dict[int, tuple[str, tuple[Field, ...]]] = field(default_factory=dict)
     nested: dict[str, tuple[Field, ...]] = field(default_factory=dict)
@@ -232,6 +233,8 @@ def parse(text: str) -> Page:
             case ["code", "fields", "total"]:
                 named = [(*_numbered(cell), fields, total) for cell, fields, total in rows]
                 page.codes = {number: (name, _fields(cell), int(total)) for number, name, cell, total in named}
+            case ["announcement", ""]:
+                page.announcement = tuple(each for cell, _ in rows for each in _fields(cell))
             case ["nested", "fields"]:
                 page.nested = {name: _fields(cell, _MESSAGE_FIELD) for name, cell in rows}
             case ["type", "on the wire"]:
