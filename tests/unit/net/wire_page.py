@@ -217,13 +217,9 @@ def parse(text: str) -> Page:
                 page.parts = {name: _fields(cell) for name, cell, _ in rows}
             case ["type", layout, "total"] if layout.startswith("layout"):
                 _read_datagrams(page, rows)
-            case ["fields", ""]:
+            case ["fields" | "announcement" as what, ""]:
                 fields = tuple(each for cell, _ in rows for each in _fields(cell))
-                payload = re.search(r"Payload of an? (\w+), ([\d,]+) bytes:$", heading)
-                if payload:
-                    page.payloads[payload[1]] = (int(payload[2].replace(",", "")), fields)
-                else:
-                    page.ticket = fields
+                _keep_fields(page, what, heading, fields)
             case ["type", "fields", ""]:
                 page.frames = {
                     _numbered(cell)[0]: (_numbered(cell)[1], _fields(fields)) for cell, fields, _ in rows
@@ -233,8 +229,6 @@ def parse(text: str) -> Page:
             case ["code", "fields", "total"]:
                 named = [(*_numbered(cell), fields, total) for cell, fields, total in rows]
                 page.codes = {number: (name, _fields(cell), int(total)) for number, name, cell, total in named}
-            case ["announcement", ""]:
-                page.announcement = tuple(each for cell, _ in rows for each in _fields(cell))
             case ["nested", "fields"]:
                 page.nested = {name: _fields(cell, _MESSAGE_FIELD) for name, cell in rows}
             case ["type", "on the wire"]:
@@ -242,6 +236,16 @@ def parse(text: str) -> Page:
             case _:
                 raise BadPage(f"a table of a form that nobody reads: {header}")
     return page
+
+
+def _keep_fields(page: Page, what: str, heading: str, fields: tuple[Field, ...]) -> None:
+    payload = re.search(r"Payload of an? (\w+), ([\d,]+) bytes:$", heading)
+    if what == "announcement":
+        page.announcement = fields
+    elif payload:
+        page.payloads[payload[1]] = (int(payload[2].replace(",", "")), fields)
+    else:
+        page.ticket = fields
 
 
 def _tables(text: str) -> list[tuple[str, list[str], list[list[str]]]]:
