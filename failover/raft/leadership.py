@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from failover.ids import LogIndex, MemberId
 from failover.raft.handing_over import HandingOver, Succession
 from failover.raft.lease import Lease
+from failover.raft.measure import MissedRounds
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendResponse, Entry, Heartbeat, HeartbeatResponse
 from failover.raft.progress import Progress
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 HEARTBEAT_REPEATS = 4
 """How often an unanswered heartbeat is sent before the next round."""
+MISSED_HALF_LIFE_S = 60.0
+MISSED_RISK = 1e-8
+"""Of losing the lease in any one round because heartbeats or answers are lost: with ten to thirty rounds a second,
+once in a thousand hours or more, if losses are independent."""
 DELAY_HEADROOM = 2
 """A quorum may take so many times longer than the longest time seen lately, before the lease is lost."""
 
@@ -35,6 +40,7 @@ class Leadership:
 
     def __init__(self, core: Core, now: float) -> None:
         self._core = core
+        self._missed = MissedRounds(MISSED_HALF_LIFE_S, MISSED_RISK)
         self.lease = Lease(core.me, core.timing, now + self.promise_s(now))
         self.replication = Replication(core)
         self.tending = Tending(core, self, now)
@@ -160,6 +166,7 @@ class Leadership:
         sent = self.lease.answered(sender, message.round, message.promise_s)
         if sent is not None:
             progress.heartbeat_round_trip.add(now - sent)
+            self._missed.reached(self.lease.reached(self.membership), self._core.timing.heartbeat_s)
         progress.is_alive_again(now)
         if sent is not None and self.lease.until(self.membership) > before:
             self._core.quorum_delay.add(now - sent, now)
@@ -169,10 +176,12 @@ class Leadership:
         self.replication.answered(sender, message, now)
 
     def promise_s(self, now: float) -> float:
-        """How long a promise to ask for: it must outlast a heartbeat, its answer, a late pump and the margin."""
+        """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
+        to the next one, a late pump and the margin."""
         timing = self._core.timing
+        heartbeats_s = self._missed.to_allow_for() * timing.heartbeat_s
         delays = DELAY_HEADROOM * self._core.quorum_delay.value(now) + self._core.lateness.value(now)
-        needed = (timing.heartbeat_s + delays + timing.margin_s) / LEASE_FRACTION
+        needed = (heartbeats_s + delays + timing.margin_s) / LEASE_FRACTION
         return min(max(timing.promise_s, needed), timing.promise_max_s)
 
     def lease_ran_out(self, now: float) -> None:

@@ -87,6 +87,8 @@ class Lease:
         """The newest round of heartbeats."""
         self._sent: dict[int, float] = {}
         self._backed_until: dict[MemberId, float] = {}
+        self._reached: dict[MemberId, float] = {}
+        """When the newest heartbeat was sent that the member has answered."""
         self._first_due = first_due
         """A leader that has no lease by then steps down."""
         self._held = False
@@ -109,6 +111,7 @@ class Lease:
         if sent is not None and granted_s > 0:
             until = sent + LEASE_FRACTION * granted_s
             self._backed_until[member] = max(self._backed_until.get(member, -math.inf), until)
+            self._reached[member] = max(self._reached.get(member, -math.inf), sent)
             self._known = None
         return sent
 
@@ -121,6 +124,12 @@ class Lease:
         if self._known is None or self._known[0] is not membership:
             self._known = (membership, membership.agreed(self._backing))
         return self._known[1]
+
+    def reached(self, membership: Membership) -> float:
+        """When the newest heartbeat was sent that a quorum has answered; infinite where the leader is one."""
+        return membership.agreed(
+            lambda member: math.inf if member == self._me else self._reached.get(member, -math.inf)
+        )
 
     def usable_until(self, membership: Membership) -> float:
         """When the host must have stopped: a margin before the lease ends."""

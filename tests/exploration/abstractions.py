@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from failover.raft import core, election, progress, standing, tending
+from failover.raft import core, election, leadership, progress, standing, tending
 
 
 class Chosen:
@@ -28,6 +28,20 @@ class Chosen:
     def value(self, now: float) -> float:
         """Show what was chosen."""
         return self.value_s
+
+
+class NoneMissed:
+    """Stands for a `MissedRounds`: promises need to outlast one heartbeat."""
+
+    def __init__(self, half_life_s: float, risk: float) -> None:
+        pass
+
+    def reached(self, sent_at: float, interval_s: float) -> None:
+        """Measure nothing."""
+
+    def to_allow_for(self) -> float:
+        """No more than there must be."""
+        return 1.0
 
 
 class NeverRepeated:
@@ -51,6 +65,7 @@ def abstracted() -> Iterator[None]:
     """Explore within this block."""
     with (
         patch.object(core, "DecayingMax", Chosen),
+        patch.object(leadership, "MissedRounds", NoneMissed),
         patch.object(progress, "RoundTrip", NeverRepeated),
         patch.object(progress, "PATIENCE_MAX_S", math.inf),
         patch.object(election, "REPEAT_FIRST_S", math.inf),

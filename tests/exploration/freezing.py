@@ -21,7 +21,7 @@ from typing import Any
 TIMES = {
     "Core": ("leader_heard_at", "_now", "_deadline"),
     "Promise": ("_restart_until", "unwinding_until", "_until"),
-    "Lease": ("_sent", "_backed_until", "_first_due", "_known"),
+    "Lease": ("_sent", "_backed_until", "_reached", "_first_due", "_known"),
     "Standing": ("_due", "_last_until", "_stood_at"),
     "Election": ("_ask_at", "_asked_at", "_expires"),
     "Leadership": ("_next_round",),
