@@ -62,7 +62,8 @@ from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.lane import Unreliable
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
-from failover.net.custom import MemberNetwork, MemberTransport
+from failover.net.addresses import Address
+from failover.net.custom import NamedTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -74,6 +75,7 @@ from failover.surroundings import Surroundings
 from failover.threads import MemberThread, start_member
 
 __all__ = [
+    "Address",
     "ApplyFailed",
     "BadAddress",
     "BadSettings",
@@ -96,11 +98,10 @@ __all__ = [
     "MemberId",
     "MemberJoined",
     "MemberLeft",
-    "MemberNetwork",
     "MemberStatus",
     "MemberThread",
-    "MemberTransport",
     "MemoryStorage",
+    "NamedTransport",
     "NotAdmitted",
     "NotHost",
     "OutcomeUnknown",

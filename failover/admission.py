@@ -10,6 +10,7 @@ import trio
 from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
+from failover.net.custom import NamedTransport, name_of
 from failover.net.endpoint import Transport
 from failover.net.frames import MESSAGE_SIZE_MAX
 from failover.net.peers import Peers
@@ -102,7 +103,7 @@ async def ask_to_join(
                 for contact_id in connected:
                     peers.send_as_guest(contact_id, request, clock())
                 if not connected and clock() - began > UNREACHABLE_AFTER_S:
-                    raise_unreachable(ticket)
+                    raise_unreachable(ticket, transport)
                 if clock() - began > ADMITTED_WITHIN_S:
                     raise Unreachable(
                         f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "
@@ -120,11 +121,17 @@ async def ask_to_join(
     return accepted
 
 
-def raise_unreachable(ticket: Ticket) -> None:
+def raise_unreachable(ticket: Ticket, transport: Transport) -> None:
     """Say at which addresses nobody answered."""
-    addresses = [str(address) for contact in ticket.contacts for address in contact.addresses]
+    addresses = [address for contact in ticket.contacts for address in contact.addresses]
+    if isinstance(transport, NamedTransport):
+        names = ", ".join(repr(name_of(address)) for address in addresses)
+        raise Unreachable(
+            f"nobody answered under the names {names} within {UNREACHABLE_AFTER_S:g} s; check that the game still "
+            "runs, that the ticket is the newest, and that its members use this kind of transport, too"
+        )
     raise Unreachable(
-        f"nobody answered at {', '.join(addresses)} within {UNREACHABLE_AFTER_S:g} s; "
+        f"nobody answered at {', '.join(map(str, addresses))} within {UNREACHABLE_AFTER_S:g} s; "
         "check that the game still runs, that the ticket is the newest, and that no firewall drops UDP"
     )
 

@@ -15,7 +15,6 @@ from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.ids import MemberId
 from failover.net.addresses import ADDRESSES_MAX
-from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport
 from failover.net.peers import Secrets
 from failover.net.tickets import Contact, Ticket
@@ -91,8 +90,6 @@ class Neighbours:
             info = self._logged.get(member)
             members.setdefault(member, info.parsed_addresses() if info is not None else ())
         members.pop(self._id, None)
-        if isinstance(self._transport, MemberTransport):
-            members = {member: (self._transport.address_of(member),) for member in members}
         newly = self._departures.follow(directory, self._members_seen, members) if directory is not None else ()
         self._members_seen = members
         departed = self._departures.answered

@@ -12,7 +12,6 @@ from failover.codes import ticket_by_code
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
 from failover.net import short_codes
-from failover.net.custom import MemberTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
@@ -109,10 +108,6 @@ async def open_identity(
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
-    if isinstance(transport, MemberTransport):
-        transport.be(identity.member)
-        for contact in parsed.contacts if parsed else ():
-            transport.address_of(contact.member)
     info = MemberInfo(identity.member, name, tuple(map(str, transport.local_addresses))[:8])
     if note is None and parsed is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)

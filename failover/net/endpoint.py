@@ -31,7 +31,13 @@ _LINUX_IPV6_MTU_DISCOVER = 23
 
 
 class Transport(Protocol):
-    """Carries datagrams of at most 1,200 bytes; may lose, double, delay and reorder them."""
+    """Carries datagrams of at most 1,200 bytes between addresses; may lose, double, delay and reorder them.
+
+    `open_member(transport=...)` takes any object with these methods. For a network of the game's own that knows
+    players by names (Steam, WebRTC), `NamedTransport` is one already. All members of a cluster use one kind. What
+    is carried is encrypted and authenticated above, and who it comes from is believed to nobody: a transport needs
+    neither protect nor check anything. It is used by the member's thread alone, and closed by `open_member`.
+    """
 
     def send(self, data: bytes, address: Address) -> None:
         """Send, or lose it. Never blocks, never raises for what the network does."""

@@ -10,10 +10,7 @@ import trio
 from memory_network import CLUSTER, CODEC, SECRETS, append, notice
 
 from failover.errors import BadAddress, PortInUse
-from failover.ids import MemberId
-from failover.net import noise
 from failover.net.addresses import Address
-from failover.net.custom import MemberTransport, synthetic_address
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.peers import Peers
 
@@ -146,40 +143,3 @@ async def test_one_socket_serves_both_families():
     assert four.receive_nowait() == (b"ho", Address("127.0.0.1", both.address.port))
     both.close()
     four.close()
-
-
-class GameNetwork:
-    """What a game might bring: queues by member."""
-
-    def __init__(self, own, queues):
-        self.own, self.queues = own, queues
-        queues[own] = []
-
-    def send(self, member, data):
-        self.queues[member].append((self.own, data))
-
-    def receive(self):
-        return self.queues[self.own].pop(0) if self.queues[self.own] else None
-
-    async def wait(self):
-        await trio.lowlevel.checkpoint()
-
-
-def test_a_games_own_network_carries_members():
-    queues: dict = {}
-    peers, transports = [], []
-    for number in (1, 2):
-        own = MemberId(noise.public_key(bytes([number]) * 32))
-        transports.append(MemberTransport(GameNetwork(own, queues), own))
-        peers.append(build(number, transports[-1]))
-    alice, bob = peers
-    for each, transport in zip(peers, transports, strict=True):
-        each.set_members({p.member: (transport.address_of(p.member),) for p in peers})
-    alice.send(bob.member, notice(1), 1.0)
-    for _ in range(5):
-        for each, transport in zip(peers, transports, strict=True):
-            while (received := transport.receive_nowait()) is not None:
-                each.datagram_received(*received, 1.0)
-    assert bob.inbox == [(alice.member, notice(1))]
-    assert transports[0].local_addresses == (synthetic_address(alice.member),)
-    transports[0].send(b"x", Address("fd00::1", 1))  # nobody's
