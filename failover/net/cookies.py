@@ -27,7 +27,8 @@ from failover.net.channel import VERSION
 TYPE_COOKIE = 3
 COOKIE_DATAGRAM_SIZE = 64
 COOKIE_SIZE = 16
-NONCE_SIZE = 24
+JAR_SIZE = 48
+"""Random bytes in a `CookieJar`."""
 COOKIE_LIFE_S = 120.0
 """The secret behind the cookies is drawn anew so often, and a received cookie is used for so long (6.1)."""
 KEPT_MAX = 16
@@ -64,10 +65,26 @@ def cookie_key(responder_static: bytes, gate: bytes) -> bytes:
     return blake2s(b"failover cookie" + responder_static + gate).digest()
 
 
-def cookie_datagram(*, key: bytes, receiver_index: int, nonce: bytes, cookie: bytes, mac1: bytes) -> bytes:
-    """The datagram of type 3 in answer to the initiation with this index and `mac1`."""
-    cipher, short_nonce = xchacha20poly1305(key, nonce)
-    return _HEAD + receiver_index.to_bytes(4, "little") + nonce + cipher.encrypt(short_nonce, cookie, mac1)
+class CookieSealer:
+    """Seals cookies under nonces of which the first 16 bytes are always the same, drawn by chance for each sealer.
+
+    The last 8 count. So HChaCha20, by far the largest part of the cost, is done once and not for each datagram of
+    a flood; and no nonce comes twice.
+    """
+
+    __slots__ = ("_cipher", "_counter", "_nonce_start")
+
+    def __init__(self, key: bytes, nonce_start: bytes) -> None:
+        self._nonce_start = nonce_start
+        self._cipher = ChaCha20Poly1305(hchacha20(key, nonce_start))
+        self._counter = 0
+
+    def datagram(self, *, receiver_index: int, cookie: bytes, mac1: bytes) -> bytes:
+        """The datagram of type 3 in answer to the initiation with this index and `mac1`."""
+        nonce_end = self._counter.to_bytes(8, "little")
+        self._counter += 1
+        sealed = self._cipher.encrypt(bytes(4) + nonce_end, cookie, mac1)
+        return _HEAD + receiver_index.to_bytes(4, "little") + self._nonce_start + nonce_end + sealed
 
 
 def open_cookie_untrusted(key: bytes, datagram: bytes, mac1: bytes) -> bytes:
@@ -83,17 +100,27 @@ def open_cookie_untrusted(key: bytes, datagram: bytes, mac1: bytes) -> bytes:
 
 
 class CookieJar:
-    """The responder's side: nothing is remembered per source but this one secret."""
+    """The responder's side: nothing is remembered per source, there is only this one secret."""
 
-    __slots__ = ("_made_at", "_secret")
+    __slots__ = ("_made_at", "_nonce_start", "_sealers", "_secret")
 
     def __init__(self) -> None:
-        self._secret = b""
+        self._secret = self._nonce_start = b""
         self._made_at = 0.0
+        self._sealers: dict[bytes, CookieSealer] = {}
+        """By their keys: one for each gate that was used since the secret was drawn."""
 
     def renew(self, now: float, fresh: bytes) -> None:
-        """Take the 32 bytes of `fresh` as the secret."""
-        self._secret, self._made_at = fresh, now
+        """Take the 48 random bytes of `fresh` for the secret and the nonces."""
+        self._secret, self._nonce_start, self._made_at = fresh[:32], fresh[32:], now
+        self._sealers.clear()
+
+    def sealer(self, key: bytes) -> CookieSealer:
+        """Seals with this `cookie_key`."""
+        found = self._sealers.get(key)
+        if found is None:
+            found = self._sealers[key] = CookieSealer(key, self._nonce_start)
+        return found
 
     def is_stale(self, now: float) -> bool:
         """Whether a new secret is due."""

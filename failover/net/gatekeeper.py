@@ -104,13 +104,10 @@ class Gatekeeper:
     ) -> None:
         context = self._context
         if self._jar.is_stale(now):
-            self._jar.renew(now, context.entropy(32))
-        answer = cookies.cookie_datagram(
-            key=cookies.cookie_key(context.member, secrets.gate),
-            receiver_index=handshake.split_initiation(datagram)[0],
-            nonce=context.entropy(cookies.NONCE_SIZE),
-            cookie=self._jar.cookie(source),
-            mac1=mac1,
+            self._jar.renew(now, context.entropy(cookies.JAR_SIZE))
+        sealer = self._jar.sealer(cookies.cookie_key(context.member, secrets.gate))
+        answer = sealer.datagram(
+            receiver_index=handshake.split_initiation(datagram)[0], cookie=self._jar.cookie(source), mac1=mac1
         )
         context.transmit(answer, source)
 

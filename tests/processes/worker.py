@@ -19,6 +19,9 @@ from typing import Any
 import trio
 
 import failover
+from failover.ids import MemberId
+from failover.raft.core import Core
+from failover.raft.messages import Heartbeat, Message
 from tests.benchmarks.parentage import die_with_parent
 
 
@@ -81,6 +84,9 @@ class Worker:
         self.events: list[dict[str, Any]] = []
         self.load = trio.CancelScope()
         self.loaded = trio.Event()
+        self.heartbeats: list[float] = []
+        if options.get("hearing"):
+            self.hear_heartbeats()
         self.journal = Path(options["folder_"]) / f"{options['name'].replace(' ', '-')}.journal"
 
     async def run(self) -> None:
@@ -110,6 +116,17 @@ class Worker:
         with trio.open_signal_receiver(signal.SIGTERM) as signals:
             async for _ in signals:
                 scope.cancel()
+
+    def hear_heartbeats(self) -> None:
+        """Note when each reaches the core of this process."""
+        receive = Core.receive
+
+        def noting(core: Core, sender: MemberId, message: Message, now: float) -> None:
+            if isinstance(message, Heartbeat):
+                self.heartbeats.append(time.monotonic())
+            receive(core, sender, message, now)
+
+        Core.receive = noting  # type: ignore[method-assign]
 
     def hear(self) -> None:
         """Stamp what has happened."""
@@ -181,6 +198,8 @@ class Worker:
             "applied": status.applied_index,
             "digest": status.digest.hex(),
             "survives": status.failures_survived,
+            "port": self.member.address.port,
+            "dropped": dict(status.dropped),
             "members": {m.member.hex(): [m.kind, m.is_connected] for m in status.members},
         }
 
@@ -236,6 +255,10 @@ class Worker:
         assert self.member is not None
         self.hear()
         return {"events": self.events, "is_host": self.member.is_host}
+
+    async def do_heartbeats(self) -> dict[str, Any]:
+        """When heartbeats of others came, if this process was told to note it."""
+        return {"moments": self.heartbeats}
 
     async def do_counts(self) -> dict[str, Any]:
         """How often each command was applied."""

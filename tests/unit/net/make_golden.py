@@ -203,10 +203,8 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
         key=handshake.mac1_key(bob_public, KEYS["gate"]),
     )
     cookie = b"\x0c" * 16
-    asked_for = cookies.cookie_datagram(
-        key=cookies.cookie_key(bob_public, KEYS["gate"]),
+    asked_for = cookies.CookieSealer(cookies.cookie_key(bob_public, KEYS["gate"]), b"n" * 16).datagram(
         receiver_index=0x0A0A0A0A,
-        nonce=b"n" * 24,
         cookie=cookie,
         mac1=initiation[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET],
     )

@@ -10,7 +10,7 @@ from memory_network import SECRETS, Network, meet, pair
 from failover.errors import MalformedBytes
 from failover.net import cookies, handshake
 from failover.net.addresses import Address
-from failover.net.cookies import COOKIE_LIFE_S, CookieJar, KeptCookies
+from failover.net.cookies import COOKIE_LIFE_S, JAR_SIZE, CookieJar, CookieSealer, KeptCookies
 from failover.net.limits import BURST_SOURCE, LOAD_PER_S, Limits, Load, network_of
 
 HERE = Address("192.0.2.1", 7000)
@@ -49,7 +49,7 @@ def test_xchacha20poly1305_as_published():
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 63), st.integers(1, 255))
 def test_a_cookie_datagram_comes_back_and_no_sealed_byte_may_change(cookie, place, bits):
     key, mac1 = cookies.cookie_key(b"r" * 32, b"g" * 32), b"m" * 16
-    datagram = cookies.cookie_datagram(key=key, receiver_index=9, nonce=b"n" * 24, cookie=cookie, mac1=mac1)
+    datagram = CookieSealer(key, b"n" * 16).datagram(receiver_index=9, cookie=cookie, mac1=mac1)
     assert len(datagram) == 64 and datagram[:8] == b"\x03\x01\0\0\x09\0\0\0"
     assert cookies.open_cookie_untrusted(key, datagram, mac1) == cookie
     forged = bytearray(datagram)
@@ -61,6 +61,17 @@ def test_a_cookie_datagram_comes_back_and_no_sealed_byte_may_change(cookie, plac
         cookies.open_cookie_untrusted(key, datagram, b"n" * 16)
 
 
+def test_no_nonce_comes_twice():
+    key = cookies.cookie_key(b"r" * 32, b"g" * 32)
+    jar, nonces = CookieJar(), set()
+    for renewal in range(3):
+        jar.renew(1000.0, bytes([renewal]) * JAR_SIZE)
+        for _ in range(100):
+            datagram = jar.sealer(key).datagram(receiver_index=9, cookie=b"c" * 16, mac1=b"m" * 16)
+            nonces.add(datagram[8:32])
+    assert len(nonces) == 300
+
+
 def test_a_cookie_key_depends_on_responder_and_gate():
     assert len({cookies.cookie_key(r * 32, g * 32) for r in (b"a", b"b") for g in (b"c", b"d")}) == 4
 
@@ -68,12 +79,12 @@ def test_a_cookie_key_depends_on_responder_and_gate():
 def test_a_cookie_is_bound_to_ip_and_port_and_the_secret_ends_after_two_minutes():
     jar = CookieJar()
     assert jar.is_stale(0.0)
-    jar.renew(1000.0, b"s" * 32)
+    jar.renew(1000.0, b"s" * JAR_SIZE)
     places = [HERE, Address("192.0.2.1", 7001), Address("192.0.2.2", 7000), Address("2001:db8::1", 7000)]
     assert len({jar.cookie(place) for place in places}) == 4 and jar.cookie(HERE) == jar.cookie(HERE)
     before = jar.cookie(HERE)
     assert not jar.is_stale(1000.0 + COOKIE_LIFE_S - 1e-3) and jar.is_stale(1000.0 + COOKIE_LIFE_S)
-    jar.renew(1120.0, b"t" * 32)
+    jar.renew(1120.0, b"t" * JAR_SIZE)
     assert jar.cookie(HERE) != before
 
 
@@ -215,13 +226,8 @@ def asked(network):
 
 
 def cookie_for(bob, initiation, index, gate=SECRETS.gate):
-    return cookies.cookie_datagram(
-        key=cookies.cookie_key(bob.member, gate),
-        receiver_index=index,
-        nonce=b"n" * 24,
-        cookie=b"c" * 16,
-        mac1=initiation[1120:1136],
-    )
+    sealer = CookieSealer(cookies.cookie_key(bob.member, gate), b"n" * 16)
+    return sealer.datagram(receiver_index=index, cookie=b"c" * 16, mac1=initiation[1120:1136])
 
 
 def test_a_cookie_that_is_forged_repeated_or_from_elsewhere_changes_nothing_and_gets_no_answer():
