@@ -65,6 +65,7 @@ from failover.member import Member, open_member
 from failover.net.addresses import Address
 from failover.net.custom import NamedTransport
 from failover.net.endpoint import Transport, UdpTransport
+from failover.net.settings import Faults, FaultSettings, NetSettings
 from failover.raft.timing import Timing
 from failover.settings import Settings
 from failover.status import LinkStatus, MemberStatus, Status
@@ -88,6 +89,8 @@ __all__ = [
     "Event",
     "EventsDropped",
     "FailoverError",
+    "FaultSettings",
+    "Faults",
     "Generation",
     "Host",
     "HostChanged",
@@ -102,6 +105,7 @@ __all__ = [
     "MemberThread",
     "MemoryStorage",
     "NamedTransport",
+    "NetSettings",
     "NotAdmitted",
     "NotHost",
     "OutcomeUnknown",

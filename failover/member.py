@@ -21,6 +21,7 @@ from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
 from failover.inbox import EventQueue, EventReader
 from failover.lane import Unreliable
+from failover.line import held_line
 from failover.machine import StateMachine
 from failover.net.addresses import Address
 from failover.net.endpoint import Transport
@@ -332,6 +333,7 @@ async def open_member(
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
         PortInUse, BadAddress: the socket could not be opened.
+        BadSettings: a file that `settings.net` asks for cannot be made.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """
@@ -341,10 +343,11 @@ async def open_member(
     store = open_storage(storage)
     try:
         opened_transport = transport or open_transport(bind, port, store)
-        try:
+        with held_line(opened_transport, settings.net, surroundings) as line:
             opened = await open_identity(
                 store,
                 opened_transport,
+                line,
                 ticket=await real_ticket(ticket, store, bind, surroundings),
                 found=found,
                 name=name,
@@ -356,6 +359,7 @@ async def open_member(
                     opened=opened,
                     storage=store,
                     transport=opened_transport,
+                    line=line,
                     machine=machine,
                     settings=settings,
                     serve=serve,
@@ -366,8 +370,6 @@ async def open_member(
                 )
                 async with running.around_block():
                     yield Member(running, opened_transport.local_addresses[0])
-        finally:
-            opened_transport.close()
     finally:
         store.close()
 

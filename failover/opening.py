@@ -11,6 +11,7 @@ from failover.admission import ask_to_join
 from failover.codes import ticket_by_code
 from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
+from failover.line import Line
 from failover.net import short_codes
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
@@ -85,6 +86,7 @@ async def real_ticket(ticket: str | None, storage: Storage, bind: str, surroundi
 async def open_identity(
     storage: Storage,
     transport: Transport,
+    line: Line,
     *,
     ticket: str | None,
     found: bool,
@@ -114,11 +116,11 @@ async def open_identity(
         note = storage.get_note(NOTE_CLUSTER)
     known = _read_note(note) if note is not None else None
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, transport, surroundings.entropy)
+    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
     has_joined = known is None
     if known is None:
         assert parsed is not None
-        known = await ask_to_join(peers, transport, parsed, info, surroundings.clock)
+        known = await ask_to_join(peers, line.transport, parsed, info, surroundings.clock)
         peers.disconnect_as_guest()
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         peers.set_secrets(known.secrets)
@@ -163,7 +165,7 @@ def _open_peers(
     info: MemberInfo,
     known: JoinAccepted | None,
     ticket: Ticket | None,
-    transport: Transport,
+    line: Line,
     entropy: Entropy,
 ) -> Peers:
     if known is not None:
@@ -180,9 +182,10 @@ def _open_peers(
         incarnation=incarnation,
         previous_incarnation=previous,
         codec=WIRE,
-        transmit=transport.send,
+        transmit=line.transport.send,
         entropy=entropy,
-        addresses=tuple(transport.local_addresses)[:8],
+        addresses=tuple(line.transport.local_addresses)[:8],
         guest_kinds=GUEST_KINDS,
         open_sink=open_sink,
+        note_key=line.note_key,
     )

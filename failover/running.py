@@ -18,6 +18,7 @@ from failover.hosting import Serve
 from failover.ids import MemberId
 from failover.inbox import EventQueue
 from failover.life import Life
+from failover.line import Line
 from failover.machine import StateMachine
 from failover.neighbours import Neighbours
 from failover.net.endpoint import CountsLosses, Transport, UdpTransport
@@ -50,6 +51,7 @@ class Running:
         opened: Opened,
         storage: Storage,
         transport: Transport,
+        line: Line,
         machine: StateMachine,
         settings: Settings,
         serve: Serve | None,
@@ -81,8 +83,8 @@ class Running:
         )
         self.peers = opened.peers
         self.peers.lane.limit(settings.unreliable_peer_bytes_per_s, settings.unreliable_bytes_per_s)
-        self._transport = transport
-        self.driver = Driver(core=self.core, peers=self.peers, transport=transport, codec=WIRE, clock=clock)
+        self._line = line
+        self.driver = Driver(core=self.core, peers=self.peers, transport=line.transport, codec=WIRE, clock=clock)
         self.neighbours = Neighbours(
             opened, self.driver, self.replica, transport, storage.set_note, stored.entries
         )
@@ -276,9 +278,10 @@ class Running:
 
     def dropped(self) -> dict[str, int]:
         """What the net dropped and the transport lost, by reason."""
-        lost = self._transport.counters if isinstance(self._transport, CountsLosses) else {}
+        transport = self._line.transport
+        lost = dict(transport.counters) if isinstance(transport, CountsLosses) else {}
         found = dict(self.finding.dropped) if self.finding is not None else {}
-        return dict(self.peers.counters) | dict(lost) | dict(self.codes.dropped) | found
+        return dict(self.peers.counters) | lost | dict(self.codes.dropped) | found | self._line.dropped()
 
     def _round_trips_s(self) -> list[float]:
         """To the others, as far as they were measured."""

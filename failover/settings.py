@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 from failover.errors import BadSettings
+from failover.net.settings import NetSettings
 from failover.raft.timing import LEASE_FRACTION, Timing
 
 BYTES_PER_S_MAX = 125_000_000
@@ -49,6 +51,8 @@ class Settings:
 
     lan_discovery: bool = True
     """Whether a member that misses others says on its LAN, to them alone, where it is, and looks for them."""
+    net: NetSettings = field(default_factory=NetSettings)
+    """Looking inside the net, and faults on demand: see `NetSettings`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -99,32 +103,59 @@ class Settings:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise BadSettings(f"the settings are not TOML: {error}") from None
-        timing = values.pop("timing", {})
-        if not isinstance(timing, dict):
-            raise BadSettings("[timing] must be a table")
         try:
-            return cls(timing=Timing(**_checked(Timing, timing)), **_checked(cls, values))
+            return cast(Settings, _read_table(cls, values, "the settings"))
         except AssertionError as error:
             raise BadSettings(f"the timings do not fit together: {error}") from None
 
     def to_toml(self) -> str:
         """All settings as TOML that `from_toml` reads back to an equal value."""
-        own = [f"{f.name} = {_toml(getattr(self, f.name))}" for f in fields(self) if f.name != "timing"]
-        timing = [f"{f.name} = {getattr(self.timing, f.name)!r}" for f in fields(self.timing)]
-        return "\n".join([*own, "", "[timing]", *timing, ""])
+        return "\n".join(_table_lines(self, ""))
 
 
-def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+def _tables(cls: type[Any]) -> dict[str, type[Any]]:
+    """The fields of `cls` that are tables of their own, and what they hold."""
+    found: dict[str, type[Any]] = {}
+    for each in dataclasses.fields(cls):
+        factory: Any = each.default_factory
+        if isinstance(factory, type) and dataclasses.is_dataclass(factory):
+            found[each.name] = factory
+    return found
 
 
-def _checked(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """The values, each known to `cls` and of the type of its field."""
-    known = {f.name: f for f in dataclasses.fields(cls) if f.name != "timing"}
+def _read_table(cls: type[Any], values: dict[str, Any], where: str) -> object:
+    """An object of `cls` with these values, each known and of the type of its field."""
+    tables = _tables(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    read: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            raise BadSettings(f"unknown option {name}; known are {', '.join(sorted(known))}")
+            raise BadSettings(f"unknown option {name} in {where}; known are {', '.join(sorted(known))}")
+        if name in tables:
+            if not isinstance(value, dict):
+                raise BadSettings(f"[{name}] must be a table")
+            read[name] = _read_table(tables[name], value, f"[{name}]")
+            continue
         wanted, kind = _KINDS[known[name].type]
         if not isinstance(value, wanted) or isinstance(value, bool) is not (wanted == (bool,)):
             raise BadSettings(f"{name} = {value!r} must be {kind}")
-    return values
+        read[name] = value
+    return cls(**read)
+
+
+def _table_lines(table: Any, path: str) -> list[str]:
+    """The options of `table`, then its tables, under their full names."""
+    tables = _tables(type(table))
+    plain = [f.name for f in fields(table) if f.name not in tables]
+    lines = [f"[{path}]"] if path else []
+    lines += [f"{name} = {_as_toml(getattr(table, name))}" for name in plain]
+    for name in tables:
+        lines += ["", *_table_lines(getattr(table, name), f"{path}.{name}" if path else name)]
+    return lines if path else [*lines, ""]
+
+
+def _as_toml(value: object) -> str:
+    """TOML's basic strings are those of JSON, but for DEL."""
+    if isinstance(value, str):
+        return json.dumps(value).replace("\x7f", "\\u007f")
+    return str(value).lower() if isinstance(value, bool) else repr(value)

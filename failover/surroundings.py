@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from failover.clock import Clock, system_clock
@@ -60,5 +60,7 @@ class Surroundings:
     """Opens the sockets by which a short code becomes a ticket."""
     look_on: Callable[[Running], None] | None = None
     """Called with the parts of the member before their first round. What it does to them is its own affair."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    """The environment's variables."""
     tends_garbage: bool = True
     """Whether the member tells Python's garbage collector which objects it need not look at."""

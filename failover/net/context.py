@@ -74,6 +74,8 @@ class Context:
     timings: NetTimings
     open_sink: OpenSink
     cluster: ClusterId
+    note_key: Callable[[int, bytes], None] | None = None
+    """Told the keys of each channel, with the receiver index that names them: for the key log."""
     channels: dict[int, tuple[Peer, Channel]] = field(default_factory=dict)
     attempts: dict[int, Attempt] = field(default_factory=dict)
     provisional_count: int = 0
@@ -91,6 +93,12 @@ class Context:
 
     def __post_init__(self) -> None:
         self.lane = Lane(self.counters)
+
+    def note_keys(self, *, ours: int, receive: bytes, theirs: int, send: bytes) -> None:
+        """A channel was made, with these indices; somebody may want to decrypt a recording of it."""
+        if self.note_key is not None:
+            self.note_key(ours, receive)
+            self.note_key(theirs, send)
 
     def new_index(self) -> int:
         """A random u32 that names no channel and no attempt of ours."""

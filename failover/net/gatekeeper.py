@@ -227,6 +227,9 @@ class Gatekeeper:
             address=source,
             claims=claims,
         )
+        context.note_keys(
+            ours=local_index, receive=keys.initiator_sends, theirs=remote_index, send=keys.responder_sends
+        )
         peer.add_provisional(channel)
         key = handshake.mac1_key(peer.member, secrets.gate)
         context.transmit(

@@ -190,6 +190,9 @@ class Handshaking:
             peer_incarnation=payload.incarnation,
             address=source,
         )
+        context.note_keys(
+            ours=local_index, receive=keys.responder_sends, theirs=sender_index, send=keys.initiator_sends
+        )
         peer.adopt(channel, source, now)
 
 

@@ -98,6 +98,7 @@ class Peers:
         addresses: tuple[Address, ...] = (),
         guest_kinds: frozenset[type] = frozenset(),
         open_sink: OpenSink = _memory_sink,
+        note_key: Callable[[int, bytes], None] | None = None,
     ) -> None:
         newest = (secrets,) if isinstance(secrets, Secrets) else tuple(secrets[:SECRETS_MAX])
         assert newest and 0 <= previous_incarnation < incarnation < 2**64
@@ -117,6 +118,7 @@ class Peers:
             entropy=entropy,
             timings=timings or NetTimings(),
             open_sink=open_sink,
+            note_key=note_key,
         )
         self._members: dict[MemberId, Peer] = {}
         self._contacts: dict[MemberId, Peer] = {}

@@ -29,6 +29,7 @@ PURE_LIBRARY = {
 }  # fmt: skip
 IMPURE_BUILTINS = {"open", "print", "input", "hash", "id", "exec", "eval", "__import__"}
 WORDS_OF_THE_CORE = {"failover.raft.messages", "failover.raft.effects", "failover.raft.membership"}
+OPTIONS_OF_THE_NET = "failover.net.settings"  # plain values, named beside those of the core in `Settings`
 # They meet in the driver; the member and what opens and runs it construct them; the front door shows names.
 MEETING_PLACES = {f"failover/{name}.py" for name in ("driver", "member", "running", "opening", "__init__")}
 # What a member takes from outside comes from its `Surroundings`, so that a simulation can give all of it.
@@ -82,7 +83,8 @@ def room_breaks(tree: ast.AST, room: str) -> Iterator[str]:
 
 def meeting_breaks(tree: ast.AST) -> Iterator[str]:
     """The core, the net and the storage meet in the hall alone; their words may be used anywhere."""
-    rooms = {name.split(".")[1] for name in imported(tree) if within(name, *ROOMS)} & {"net", "storage"}
+    met = {name for name in imported(tree) if within(name, *ROOMS) and not within(name, OPTIONS_OF_THE_NET)}
+    rooms = {name.split(".")[1] for name in met} & {"net", "storage"}
     if any(within(name, "failover.raft") and not within(name, *WORDS_OF_THE_CORE) for name in imported(tree)):
         rooms.add("raft")
     if len(rooms) > 1:

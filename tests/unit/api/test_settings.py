@@ -13,6 +13,14 @@ import failover
         failover.Settings(),
         failover.Settings.internet(),
         failover.Settings(reads="quorum", lan_discovery=False),
+        failover.Settings(
+            net=failover.NetSettings(
+                key_log='C:\\Games\\"ü"\x7f.txt',
+                faults=failover.FaultSettings(
+                    sent=failover.Faults(loss=0.02, delay_s=0.04, jitter_s=0.01, rate_bytes_per_s=1e6), seed=7
+                ),
+            )
+        ),
         failover.Settings(request_timeout_s=3.5, digest_every=7, timing=failover.Timing(snapshot_entries=9_000)),
         failover.Settings(timing=failover.Timing(fitter_margin=64, fitter_dwell_s=20.0, voter_grace_s=5.0)),
     ],
@@ -25,6 +33,9 @@ def test_what_is_not_named_keeps_its_default():
     settings = failover.Settings.from_toml("alive_s = 1\n[timing]\nheartbeat_s = 0.02\n")
     assert settings == failover.Settings(alive_s=1, timing=failover.Timing(heartbeat_s=0.02))
     assert failover.Settings.from_toml("") == failover.Settings()
+    bad = failover.Settings.from_toml("[net.faults.sent]\nloss = 0.1\n")
+    assert bad.net.faults == failover.FaultSettings(sent=failover.Faults(loss=0.1))
+    assert bad.net.faults.is_on and not failover.Settings().net.faults.is_on
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,20 @@ def test_what_is_not_named_keeps_its_default():
         ("[timing]\nswap_margin = 0", "swap_margin|fit"),
         ("[timing]\nvoter_grace_s = 0.0", "voter_grace_s|fit"),
         ("alive_s = ", "TOML"),
+        ("net = 3", "net"),
+        ("[net]\nkeylog = 'x'", "keylog"),
+        ("[net]\nkey_log = 7", "key_log"),
+        ("[net]\ncapture_size_max = 1", "capture_size_max"),
+        ("[net.fault]\nseed = 1", "fault"),
+        ("[net.faults]\nloss = 0.1", "loss"),
+        ("[net.faults]\nseed = 'x'", "seed"),
+        ("[net.faults]\nsent = 0.1", "sent"),
+        ("[net.faults.sent]\nlosses = 0.1", "losses"),
+        ("[net.faults.sent]\nloss = 2", "loss"),
+        ("[net.faults.sent]\nloss = true", "loss"),
+        ("[net.faults.received]\ndelay_s = -1", "delay_s"),
+        ("[net.faults.received]\ndelay_s = nan", "delay_s"),
+        ("[net.faults.received]\nrate_bytes_per_s = 5", "rate_bytes_per_s"),
     ],
 )
 def test_a_wrong_option_is_loud(text, named):
