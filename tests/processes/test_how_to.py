@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import queue
 import re
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 
 
+def examples(page: str) -> list[str]:
+    """The blocks of code on a page."""
+    return re.findall(r"```python\n(.*?)```", (HOW_TO / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
 def run_example(page: str, folder: Path, *replaced: tuple[str, str]) -> str:
     """What the page's example prints; `replaced` makes it shorter."""
-    (example,) = re.findall(r"```python\n(.*?)```", (HOW_TO / page).read_text(encoding="utf-8"), re.DOTALL)
+    (example,) = examples(page)
     for before, after in replaced:
         assert before in example
         example = example.replace(before, after)
@@ -31,3 +40,56 @@ def test_positions_and_hits_go_on_when_the_host_ends(tmp_path):
     seen, counted, known = said.groups()
     assert seen == "[2, 2, 2]"
     assert int(counted) >= int(known) > 5
+
+
+class Programs:
+    """Several of them, and what they print, line by line, with the number of the one that did."""
+
+    def __init__(self, script: Path) -> None:
+        self.script = script
+        self.running: dict[int, subprocess.Popen[str]] = {}
+        self.printed: queue.Queue[tuple[int, str]] = queue.Queue()
+
+    def start(self, *arguments: str) -> None:
+        command = [sys.executable, "-W", "error", str(self.script), *arguments]
+        number = len(self.running)
+        program = self.running[number] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        threading.Thread(target=self._read, args=(number, program), daemon=True).start()
+
+    def _read(self, number: int, program: subprocess.Popen[str]) -> None:
+        with program.stdout:
+            for line in program.stdout:
+                self.printed.put((number, line.strip()))
+
+    def wait_for(self, condition: Callable[[int, str], bool]) -> tuple[int, str]:
+        until = time.monotonic() + 60
+        while True:
+            number, line = self.printed.get(timeout=max(0.01, until - time.monotonic()))
+            if condition(number, line):
+                return number, line
+
+    def close(self) -> None:
+        for program in self.running.values():
+            program.kill()
+            program.wait()
+
+
+def test_three_programs_count_over_tcp_and_go_on_when_the_host_is_killed(tmp_path):
+    for name, text in zip(("tcp.py", "play.py"), examples("bring-your-own-transport.md"), strict=True):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    programs = Programs(tmp_path / "play.py")
+    try:
+        programs.start()
+        _, ticket = programs.wait_for(lambda number, line: line.startswith("failover1-"))
+        programs.start(ticket)
+        programs.start(ticket)
+        host, line = programs.wait_for(lambda number, line: line.endswith("host, 1 may go"))
+        programs.running[host].kill()
+        before = int(line.split()[0])
+        programs.wait_for(lambda number, line: number != host and "host" in line)
+        for other in {0, 1, 2} - {host}:
+            programs.wait_for(
+                lambda number, line, other=other: number == other and int(line.split()[0]) > before + 5
+            )
+    finally:
+        programs.close()
