@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from failover.errors import MalformedBytes
-from failover.net.addresses import Address
+from failover.net.places import Place
 from failover.net.replay import ReplayWindow
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ DATAGRAM_SIZE_MAX = 1152
 HEADER_SIZE = 16
 TAG_SIZE = 16
 FRAMES_SIZE_MAX = DATAGRAM_SIZE_MAX - HEADER_SIZE - TAG_SIZE
+RELAYING_SIZE_MAX = 1200
+"""A datagram on the socket; more than `DATAGRAM_SIZE_MAX` only if it passes on another member's."""
 COUNTER_MAX = 2**60
 """Nothing is sealed beyond; the rekey comes at 2**40 at the latest (WireGuard, 6.1)."""
 REKEY_AFTER_DATAGRAMS = 2**40
@@ -66,7 +68,7 @@ class Channel:
         confirmed: bool,
         created: float,
         peer_incarnation: int,
-        address: Address,
+        address: Place,
         claims: InitiationPayload | None = None,
     ) -> None:
         self._seal = ChaCha20Poly1305(send_key).encrypt
@@ -92,9 +94,9 @@ class Channel:
         """What the initiator said of itself; believed when it has shown that it holds the keys."""
 
     def seal(self, frames: bytes) -> bytes:
-        """The DATA datagram that carries `frames` (at most `FRAMES_SIZE_MAX` bytes)."""
+        """The DATA datagram that carries `frames` (at most `FRAMES_SIZE_MAX` bytes; 48 more for a RELAY)."""
         counter = self.counter
-        assert self.confirmed and counter < COUNTER_MAX and len(frames) <= FRAMES_SIZE_MAX
+        assert self.confirmed and counter < COUNTER_MAX and len(frames) <= RELAYING_SIZE_MAX - 32
         self.counter = counter + 1
         self.bytes_sealed += len(frames)
         packed = counter.to_bytes(8, "little")

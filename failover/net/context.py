@@ -8,19 +8,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from failover.ids import ClusterId, MemberId, SecretKey
-from failover.net.addresses import Address
+from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.bounds import Range
 from failover.net.channel import Channel
 from failover.net.codec import Codec
 from failover.net.complaints import Complaints
 from failover.net.lane import Lane
+from failover.net.places import Place, Relayed
 from failover.net.receiving import Budget
+from failover.net.relaying import Relaying
 from failover.net.timings import NetTimings
 from failover.net.transfers import OpenSink
 
 if TYPE_CHECKING:
     from failover.net.noise import Initiator
     from failover.net.peer import Peer
+
+
+OBSERVED_TOLD_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Attempt:
     """The INITIATION, without mac2: what a COOKIE makes us say again."""
     cookie_key: bytes
     """Of a COOKIE in answer to it."""
-    uncookied: set[Address]
+    uncookied: set[Place]
     """Where it was sent to, and what has not answered with a COOKIE yet: one each is heard."""
 
 
@@ -74,8 +79,15 @@ class Context:
     timings: NetTimings
     open_sink: OpenSink
     cluster: ClusterId
+    take_in: Callable[[bytes, Place, float], None]
+    """Hands a datagram that was passed on to whoever reads all others."""
+    seen_elsewhere: Callable[[float], None]
+    """Called when others begin to see this member at another address."""
     note_key: Callable[[int, bytes], None] | None = None
     """Told the keys of each channel, with the receiver index that names them: for the key log."""
+    relaying: Relaying = field(init=False)
+    observed: dict[MemberId, Address] = field(default_factory=dict)
+    """How the others see this member: what it looks like from outside its router."""
     channels: dict[int, tuple[Peer, Channel]] = field(default_factory=dict)
     attempts: dict[int, Attempt] = field(default_factory=dict)
     provisional_count: int = 0
@@ -93,6 +105,20 @@ class Context:
 
     def __post_init__(self) -> None:
         self.lane = Lane(self.counters)
+        self.relaying = Relaying(self)
+
+    def send(self, datagram: bytes, place: Place, now: float) -> None:
+        """Send to an address, or through another member."""
+        if type(place) is Relayed:
+            self.relaying.send(datagram, place, now)
+        else:
+            self.transmit(datagram, place)  # type: ignore[arg-type]  # `isinstance` would cost more, for each datagram
+
+    def candidates(self) -> tuple[Address, ...]:
+        """Where this member may be reached: as others see it, then as it sees itself."""
+        seen = dict.fromkeys(self.observed.values())
+        elsewhere = [address for address in seen if address not in self.addresses]
+        return (*elsewhere[:OBSERVED_TOLD_MAX], *self.addresses)[:ADDRESSES_MAX]
 
     def note_keys(self, *, ours: int, receive: bytes, theirs: int, send: bytes) -> None:
         """A channel was made, with these indices; somebody may want to decrypt a recording of it."""

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from failover.errors import MalformedBytes
-from failover.net.addresses import Address
 from failover.net.channel import VERSION
+from failover.net.places import Place
 
 TYPE_COOKIE = 3
 COOKIE_DATAGRAM_SIZE = 64
@@ -126,9 +126,9 @@ class CookieJar:
         """Whether a new secret is due."""
         return not self._secret or not 0 <= now - self._made_at < COOKIE_LIFE_S
 
-    def cookie(self, source: Address) -> bytes:
+    def cookie(self, source: Place) -> bytes:
         """What only `source` gets to see, until the secret changes."""
-        told = f"{source.ip} {source.port}".encode()
+        told = repr(source).encode()
         return blake2s(told, key=self._secret, digest_size=COOKIE_SIZE).digest()
 
 
@@ -148,9 +148,9 @@ class KeptCookies:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: dict[Address, tuple[bytes, float]] = {}
+        self._kept: dict[Place, tuple[bytes, float]] = {}
 
-    def keep(self, cookie: bytes, source: Address, now: float) -> None:
+    def keep(self, cookie: bytes, source: Place, now: float) -> None:
         """Given by `source`, to be shown there."""
         self._kept = {place: kept for place, kept in self._kept.items() if now < kept[1]}
         self._kept.pop(source, None)
@@ -158,7 +158,7 @@ class KeptCookies:
             del self._kept[next(iter(self._kept))]
         self._kept[source] = (cookie, now + COOKIE_LIFE_S)
 
-    def for_target(self, target: Address, now: float) -> bytes | None:
+    def for_target(self, target: Place, now: float) -> bytes | None:
         """What `target` wants to see, if we have it."""
         cookie, until = self._kept.get(target, (None, 0.0))
         return cookie if now < until else None

@@ -14,13 +14,15 @@ from failover.errors import MalformedBytes
 from failover.net import addresses
 from failover.net.addresses import Address
 from failover.net.channel import FRAMES_SIZE_MAX
+from failover.net.places import SHORT_ID_SIZE
 
 PAD, PING, PONG, MESSAGE = 0, 1, 2, 3
 OPEN, ACCEPT, CHUNK, ACK, END = 4, 5, 6, 7, 8
 ADDRESSES, JOIN = 9, 10
-UNRELIABLE = 14
-RELAY, RELAY_REFUSED, SECRETS, CLOSE = 11, 12, 13, 15
-"""Reserved numbers; a version that does not know them drops them."""
+RELAY, RELAY_REFUSED, SECRETS, UNRELIABLE, CLOSE = 11, 12, 13, 14, 15
+"""SECRETS and CLOSE are reserved numbers; a version that does not know them drops them."""
+PASS_ON, PASSED_ON = 0, 1
+"""Directions of a RELAY."""
 
 _U16, _U32, _U64 = Struct("<H"), Struct("<I"), Struct("<Q")
 _OPEN = Struct("<BIBQH")
@@ -135,7 +137,37 @@ class Unreliable(NamedTuple):
     body: bytes
 
 
-Frame = Ping | Pong | Message | Join | Open | Accept | Chunk | Ack | End | Addresses | Unreliable
+class Relay(NamedTuple):
+    """A whole datagram of, or for, another member."""
+
+    direction: int
+    """`PASS_ON`: to the member named; `PASSED_ON`: it came from the member named."""
+    member: bytes
+    """`places.short_id` of the other end."""
+    datagram: bytes
+
+
+class RelayRefused(NamedTuple):
+    """The member named is out of reach from here."""
+
+    member: bytes
+
+
+Frame = (
+    Ping
+    | Pong
+    | Message
+    | Join
+    | Open
+    | Accept
+    | Chunk
+    | Ack
+    | End
+    | Addresses
+    | Unreliable
+    | Relay
+    | RelayRefused
+)
 
 
 def ping(token: int) -> bytes:
@@ -192,6 +224,16 @@ def candidate_addresses(candidates: tuple[Address, ...]) -> bytes:
 def unreliable(way: Way, generation: bytes, term: int, body: bytes) -> bytes:
     """An UNRELIABLE of 1 to `UNRELIABLE_SIZE_MAX` bytes."""
     return _UNRELIABLE.pack(UNRELIABLE, way, generation, term, len(body)) + body
+
+
+def relay(direction: int, member: bytes, datagram: bytes) -> bytes:
+    """A RELAY: 16 bytes and the datagram."""
+    return bytes([RELAY, direction]) + member + _U16.pack(len(datagram)) + datagram
+
+
+def relay_refused(member: bytes) -> bytes:
+    """A RELAY REFUSED."""
+    return bytes([RELAY_REFUSED]) + member
 
 
 def parse_untrusted(data: bytes) -> tuple[list[Frame], int | None]:
@@ -291,6 +333,22 @@ def _read_unreliable(data: bytes, offset: int) -> tuple[Frame, int]:
 
 
 _WAYS = {way.value: way for way in Way}
+
+
+def _read_relay(data: bytes, offset: int) -> tuple[Frame, int]:
+    size_at = offset + 2 + SHORT_ID_SIZE
+    (size,) = _U16.unpack_from(data, size_at)
+    direction = data[offset + 1]
+    if direction > PASSED_ON:
+        raise MalformedBytes("RELAY")
+    member = data[offset + 2 : size_at]
+    return Relay(direction, member, _take(data, size_at + 2, size)), size_at + 2 + size
+
+
+def _read_relay_refused(data: bytes, offset: int) -> tuple[Frame, int]:
+    return RelayRefused(_take(data, offset + 1, SHORT_ID_SIZE)), offset + 1 + SHORT_ID_SIZE
+
+
 _READERS = {
     PING: _read_ping,
     PONG: _read_pong,
@@ -303,4 +361,6 @@ _READERS = {
     ADDRESSES: _read_addresses,
     JOIN: _read_join,
     UNRELIABLE: _read_unreliable,
+    RELAY: _read_relay,
+    RELAY_REFUSED: _read_relay_refused,
 }

@@ -22,6 +22,7 @@ from failover.net.cookies import CookieJar
 from failover.net.handshaking import is_rolled_back
 from failover.net.limits import Limits, Load, network_of
 from failover.net.peer import Peer, Role
+from failover.net.places import Place, Relayed
 
 PROVISIONAL_TOTAL_MAX = 64
 GUESTS_MAX = 16
@@ -55,13 +56,13 @@ class Gatekeeper:
             for each in context.secrets
         ]
 
-    def initiation_received(self, datagram: bytes, source: Address, now: float) -> None:
+    def initiation_received(self, datagram: bytes, source: Place, now: float) -> None:
         """A datagram of type 1 and of the right size and version."""
         reason = self._judge(datagram, source, now)
         if reason is not None:
             self._context.counters[f"initiation: {reason}"] += 1
 
-    def _judge(self, datagram: bytes, source: Address, now: float) -> str | None:
+    def _judge(self, datagram: bytes, source: Place, now: float) -> str | None:
         """Answer it, or say why not. What a replay or a stranger costs ends with the first two checks."""
         mac1 = datagram[handshake.MAC1_OFFSET : handshake.MAC2_OFFSET]
         if mac1 in self._seen:
@@ -93,14 +94,14 @@ class Gatekeeper:
                 return secrets
         return None
 
-    def _has_valid_mac2(self, datagram: bytes, digest: bytes, mac1: bytes, source: Address, now: float) -> bool:
+    def _has_valid_mac2(self, datagram: bytes, digest: bytes, mac1: bytes, source: Place, now: float) -> bool:
         found = datagram[handshake.MAC2_OFFSET :]
         if found == handshake.NO_MAC2 or self._jar.is_stale(now):
             return False
         return cookies.is_valid_mac2(self._jar.cookie(source), digest, mac1, found)
 
     def _answer_with_cookie(
-        self, datagram: bytes, mac1: bytes, secrets: Secrets, source: Address, now: float
+        self, datagram: bytes, mac1: bytes, secrets: Secrets, source: Place, now: float
     ) -> None:
         context = self._context
         if self._jar.is_stale(now):
@@ -109,20 +110,22 @@ class Gatekeeper:
         answer = sealer.datagram(
             receiver_index=handshake.split_initiation(datagram)[0], cookie=self._jar.cookie(source), mac1=mac1
         )
-        context.transmit(answer, source)
+        context.send(answer, source, now)
 
-    def _is_of_member(self, source: Address) -> bool:
+    def _is_of_member(self, source: Place) -> bool:
         """Whether a member may be there: a restarted one mostly is where it was, and waits for nobody."""
+        if isinstance(source, Relayed):
+            return True  # a member passed it on, at a rate that it keeps
         network = network_of(source)
         return any(
             network_of(place) == network
             for peer in self._members.values()
-            for place in (peer.address, *peer.hints, *peer.told)
-            if place is not None
+            for place in (peer.paths.active, *peer.hints, *peer.told)
+            if isinstance(place, Address)
         )
 
     def _read(
-        self, datagram: bytes, secrets: Secrets, source: Address, now: float, *, is_at_its_address: bool
+        self, datagram: bytes, secrets: Secrets, source: Place, now: float, *, is_at_its_address: bool
     ) -> str | None:
         """The costly part: Noise, and who it is."""
         index, message = handshake.split_initiation(datagram)
@@ -160,7 +163,7 @@ class Gatekeeper:
         return None
 
     def _admit(
-        self, static: MemberId, payload: handshake.InitiationPayload, source: Address
+        self, static: MemberId, payload: handshake.InitiationPayload, source: Place
     ) -> tuple[Peer, bytes] | str:
         """The peer and the psk that ends the handshake, or why not."""
         if payload.invite_id == handshake.NO_INVITE:
@@ -176,7 +179,7 @@ class Gatekeeper:
         if guest is None and not self._make_room():
             return "too many guests"
         if guest is None:
-            guest = self.guests[static] = Peer(self._context, static, Role.GUEST, (source,))
+            guest = self.guests[static] = Peer(self._context, static, Role.GUEST, ())
         return guest, secret
 
     def note_members(self, members: Collection[MemberId]) -> None:
@@ -203,7 +206,7 @@ class Gatekeeper:
         secrets: Secrets,
         claims: handshake.InitiationPayload,
         remote_index: int,
-        source: Address,
+        source: Place,
         now: float,
     ) -> None:
         context = self._context
@@ -211,7 +214,7 @@ class Gatekeeper:
             incarnation=context.incarnation,
             previous_incarnation=context.previous_incarnation,
             version=VERSION,
-            observed=source,
+            observed=None if isinstance(source, Relayed) else source,
         )
         message, keys = responder.respond(ephemeral=context.entropy(32), psk=psk, payload=payload.pack())
         local_index = context.new_index()
@@ -232,12 +235,10 @@ class Gatekeeper:
         )
         peer.add_provisional(channel)
         key = handshake.mac1_key(peer.member, secrets.gate)
-        context.transmit(
-            handshake.response(
-                sender_index=local_index, receiver_index=remote_index, noise_message=message, key=key
-            ),
-            source,
+        response = handshake.response(
+            sender_index=local_index, receiver_index=remote_index, noise_message=message, key=key
         )
+        context.send(response, source, now)
 
     def tick(self, now: float) -> None:
         """Forget guests without a channel."""

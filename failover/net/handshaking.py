@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from failover.errors import MalformedBytes
 from failover.net import cookies, handshake, noise
-from failover.net.addresses import Address
 from failover.net.channel import VERSION, Channel
 from failover.net.context import Attempt, Secrets
 from failover.net.cookies import KeptCookies
+from failover.net.places import Place, Relayed
 
 if TYPE_CHECKING:
     from failover.net.peer import Peer
@@ -84,24 +84,29 @@ class Handshaking:
 
     def _initiate(self, now: float) -> None:
         timings = self._peer.context.timings
-        targets = self._targets()
+        targets = self._targets(now)
         if targets:
             datagram = self._new_attempt(targets)
             for target in targets:
                 cookie = self._cookies.for_target(target, now)
                 shown = datagram if cookie is None else handshake.with_cookie(datagram, cookie)
-                self._peer.context.transmit(shown, target)
+                self._peer.context.send(shown, target, now)
         self._tries += 1
         self.deadline = now + self._backoff * (1 + self._peer.context.jitter() / 4)
         most = timings.handshake_retry_max_s if now < self._wanted_until else timings.handshake_retry_idle_s
         self._backoff = min(self._backoff * 2, most)
         self._peer.deadline = min(self._peer.deadline, self.deadline)
 
-    def _targets(self) -> list[Address]:
-        active = () if self._peer.address is None else (self._peer.address,)
-        return list(dict.fromkeys((*active, *self._peer.hints, *self._peer.told)))[:TARGETS_MAX]
+    def _targets(self, now: float) -> list[Place]:
+        """Wherever the peer may be. What our ticket says is not claimed by others: it needs no judgement."""
+        peer = self._peer
+        claimed = list(peer.hints) if self.invite is not None else peer.paths.candidates()
+        active = () if peer.paths.active is None else (peer.paths.active,)
+        direct = list(dict.fromkeys((*active, *claimed)))[:TARGETS_MAX]
+        relays = peer.context.relaying.ways_to(peer, now) if self._tries else []
+        return list(dict.fromkeys((*direct, *relays)))
 
-    def _new_attempt(self, targets: list[Address]) -> bytes:
+    def _new_attempt(self, targets: list[Place]) -> bytes:
         """A fresh initiation. Its psk is an older one in turn: the peer may not know the newest ones yet."""
         context, peer = self._peer.context, self._peer
         secrets: Secrets = context.secrets[self._tries % len(context.secrets)]
@@ -116,7 +121,7 @@ class Handshaking:
             secret_epoch=secrets.epoch,
             invite_id=invite_id,
             name=context.name,
-            addresses=context.addresses,
+            addresses=context.candidates(),
         )
         initiator = noise.Initiator(
             static=context.private_key,
@@ -142,7 +147,7 @@ class Handshaking:
             context.attempts.pop(self._attempts.pop(0), None)
         return datagram
 
-    def cookie_received(self, attempt: Attempt, datagram: bytes, source: Address, now: float) -> None:
+    def cookie_received(self, attempt: Attempt, datagram: bytes, source: Place, now: float) -> None:
         """A COOKIE that names `attempt`: the peer is under load, and wants to see that we are where we say.
 
         Heard once from each place that was asked, and only the initiation that it asks for goes back: whoever
@@ -161,9 +166,9 @@ class Handshaking:
             return
         attempt.uncookied.discard(source)
         self._cookies.keep(cookie, source, now)
-        self._peer.context.transmit(handshake.with_cookie(attempt.datagram, cookie), source)
+        self._peer.context.send(handshake.with_cookie(attempt.datagram, cookie), source, now)
 
-    def response_received(self, attempt: Attempt, datagram: bytes, source: Address, now: float) -> None:
+    def response_received(self, attempt: Attempt, datagram: bytes, source: Place, now: float) -> None:
         """A RESPONSE that names `attempt`. A forged one changes nothing: the genuine one still works."""
         context, peer = self._peer.context, self._peer
         sender_index, local_index, message = handshake.split_response(datagram)
@@ -178,7 +183,8 @@ class Handshaking:
             context.counters["response: refused"] += 1
             return
         peer.freshness.proved(payload.incarnation)
-        peer.observed = payload.observed
+        if not isinstance(source, Relayed):
+            peer.is_seen_at(payload.observed, now)
         channel = Channel(
             send_key=keys.initiator_sends,
             receive_key=keys.responder_sends,

@@ -10,8 +10,8 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable
 
-from failover.net.addresses import Address
 from failover.net.bucket import Bucket
+from failover.net.places import Place, Relayed
 
 LOAD_PER_S = 20
 """More initiations in a second than this, with a right mac1 and new, are load."""
@@ -47,7 +47,7 @@ class Limits:
         self._all = Bucket(RATE_ALL, BURST_ALL, 0.0)
         self._sources: dict[bytes, Bucket] = {}
 
-    def allow(self, source: Address, now: float, *, has_own_place: Callable[[], bool]) -> str | None:
+    def allow(self, source: Place, now: float, *, has_own_place: Callable[[], bool]) -> str | None:
         """Take one for `source`, or say why not. Who `has_own_place` needs none of what all share."""
         key = network_of(source)
         bucket = self._sources.pop(key, None) or Bucket(RATE_SOURCE, BURST_SOURCE, now)
@@ -61,8 +61,10 @@ class Limits:
         return None
 
 
-def network_of(address: Address) -> bytes:
+def network_of(address: Place) -> bytes:
     """What counts as one source: an IPv4 address, or the /64 of an IPv6 one, since a home has all of that."""
+    if isinstance(address, Relayed):
+        return address.relay + address.member
     try:
         packed = ipaddress.ip_address(address.ip).packed
     except ValueError:  # of a game's own transport

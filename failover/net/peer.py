@@ -17,6 +17,8 @@ from failover.net.context import Context
 from failover.net.freshness import Freshness
 from failover.net.handshake import InitiationPayload
 from failover.net.handshaking import Handshaking
+from failover.net.paths import Paths
+from failover.net.places import Place, Relayed
 from failover.net.receiving import Receiver
 from failover.net.sending import Sender
 from failover.net.transfers import BATCH_SIZE_MAX, SnapshotSink, SnapshotSource
@@ -25,7 +27,6 @@ QUEUE_MAX = 16
 """Small messages that wait for a channel; the newest are kept."""
 INBOX_MAX = 4096
 """Messages that the driver has not taken yet, of all peers."""
-PINGS_MAX = 8
 INFINITE = float("inf")
 
 
@@ -48,10 +49,8 @@ class Peer:
         self.role = role
         self.hints = hints
         self.told: tuple[Address, ...] = ()
-        """Addresses that the peer itself named; candidates for initiations, nothing more."""
-        self.address: Address | None = None
-        self.observed: Address | None = None
-        """How the peer sees us."""
+        """Addresses that the peer itself named; candidates, nothing more."""
+        self.paths = Paths(self)
         self.name = ""
         self.freshness = Freshness()
         self.channels = Channels(self, context)
@@ -60,13 +59,10 @@ class Peer:
         self.round_trip = RoundTrip()
         self.handshaking = Handshaking(self)
         self._queue: deque[bytes] = deque(maxlen=QUEUE_MAX)
-        self._pings: dict[int, tuple[float, Address]] = {}
         self._unanswered_since = INFINITE
         self._probe_at = INFINITE
         self._probe_every_s = context.timings.probe_s
         self._keepalive_at = INFINITE
-        self._path_ping_at = -INFINITE
-        self._address_heard = -INFINITE
         self.sender = Sender(
             emit=self.emit,
             snapshot_done=lambda done: context.snapshots_done.append((member, done)),
@@ -83,17 +79,20 @@ class Peer:
 
     # Sending.
 
-    def emit(self, content: bytes, now: float) -> bool:
-        """Seal and send the frames of one datagram; False if there is no channel or no address."""
-        channel, address = self.channels.sending, self.address
-        if channel is None or address is None:
+    def emit(self, content: bytes, now: float, *, matters: bool = False, is_relaying: bool = False) -> bool:
+        """Seal and send the frames of one datagram; False if there is no channel or no place to send it to.
+
+        What `matters` goes over two paths while the active one is suspect.
+        """
+        channel, paths = self.channels.sending, self.paths
+        if channel is None or paths.active is None:
             return False
         if now >= channel.created + self.context.timings.channel_age_max_s:
             self.channels.choose(now)
             channel = self.channels.sending
             if channel is None:
                 return False
-        self.context.transmit(channel.seal(content), address)
+        paths.send(channel.seal(content), now, matters=matters, is_relaying=is_relaying)
         if self._unanswered_since == INFINITE:
             self._expect_answer(now)
         return True
@@ -112,7 +111,7 @@ class Peer:
             self._queue_encoded(encoded)
             self.handshaking.start(now)
         elif len(encoded) <= frames.MESSAGE_SIZE_MAX:
-            if not self.emit(frames.message(encoded), now):
+            if not self.emit(frames.message(encoded), now, matters=True):
                 self._queue_encoded(encoded)
                 self.handshaking.start(now)
         elif len(encoded) <= BATCH_SIZE_MAX:
@@ -142,21 +141,14 @@ class Peer:
         self.sender.send_snapshot(header, source, now)
         self.deadline = min(self.deadline, self.sender.deadline)
 
-    def ping(self, now: float, address: Address | None = None, channel: Channel | None = None) -> None:
-        """Measure the round trip; to another address than the active one: validate it."""
-        channel, target = channel or self.channels.sending, address or self.address
-        if channel is None or target is None:
-            return
-        token = int.from_bytes(self.context.entropy(8), "little")
-        self._pings[token] = (now, target)
-        while len(self._pings) > PINGS_MAX:
-            del self._pings[next(iter(self._pings))]
-        self.context.transmit(channel.seal(frames.ping(token)), target)
+    def ping(self, now: float, channel: Channel | None = None) -> None:
+        """Measure the round trip, and see whether the peer is there."""
+        self.paths.ping(now, channel=channel)
         self._expect_answer(now)
 
     # Receiving.
 
-    def data_received(self, channel: Channel, content: bytes, source: Address, now: float) -> None:
+    def data_received(self, channel: Channel, content: bytes, source: Place, now: float) -> None:
         """The frames of a datagram that authenticated on `channel`."""
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
@@ -164,10 +156,8 @@ class Peer:
         if not channel.confirmed:
             self.channels.confirm(channel)
             self.adopt(channel, source, now)
-        elif source == self.address:
-            self._address_heard = now
         else:
-            self._new_source(source, now)
+            self.paths.heard(source, len(content), now)
         try:
             found, unknown = frames.parse_untrusted(content)
         except MalformedBytes as error:
@@ -178,20 +168,26 @@ class Peer:
         for frame in found:
             self._take(frame, source, now)
 
-    def _take(self, frame: frames.Frame, source: Address, now: float) -> None:
+    def _take(self, frame: frames.Frame, source: Place, now: float) -> None:
         match frame:
             case frames.Message(body) if self.role is Role.MEMBER:
                 self._message_received(body)
             case frames.Unreliable() if self.role is Role.MEMBER:
                 self.context.lane.received(self.member, frame)
             case frames.Ping(token):
-                self._answer_ping(token, source)
+                self._answer_ping(token, source, now)
             case frames.Pong():
                 self._pong_received(frame, source, now)
             case frames.Join(body) if self.role is not Role.MEMBER:
                 self._join_received(body)
             case _ if self.role is not Role.MEMBER:
                 self.context.counters["guest: frame not allowed"] += 1
+            case frames.Relay():
+                self.context.relaying.received(self, frame, source, now)
+            case frames.RelayRefused():
+                self.context.relaying.refused(self.member, frame, now)
+            case frames.Addresses(candidates):
+                self._told(candidates, now)
             case _:
                 self._take_transfer(frame, now)
 
@@ -209,8 +205,6 @@ class Peer:
                 self.receiver.ended(frame)
             case frames.End():
                 self.sender.ended(frame)
-            case frames.Addresses(candidates):
-                self.told = candidates[:4]
             case _:
                 self.context.counters["data: frame not allowed"] += 1
         self.deadline = min(self.deadline, self.sender.deadline, self.receiver.deadline)
@@ -254,33 +248,48 @@ class Peer:
         self.context.counters[reason] += 1
         self.context.complaints.note(self.member, self.last_heard or 0.0, f"{reason}: {what}")
 
-    # The address.
+    # The paths.
 
-    def _answer_ping(self, token: int, source: Address) -> None:
+    def _answer_ping(self, token: int, source: Place, now: float) -> None:
         """To where it came from, and nothing else there: no address is taken over by asking."""
         if self.channels.sending is not None:
-            self.context.transmit(self.channels.sending.seal(frames.pong(token, source)), source)
+            seen = None if isinstance(source, Relayed) else source
+            self.context.send(self.channels.sending.seal(frames.pong(token, seen)), source, now)
+            self.paths.asked(source, now)
 
-    def _pong_received(self, frame: frames.Pong, source: Address, now: float) -> None:
-        known = self._pings.pop(frame.token, None)
-        if known is None:
-            self.context.counters["pong: unknown"] += 1
-            return
-        sent_at, target = known
-        self.observed = frame.observed
-        if source != target:
-            self.context.counters["pong: from elsewhere"] += 1
-        elif target == self.address:
-            self.round_trip.sample(now - sent_at)
-            self.sender.round_trip.sample(now - sent_at)
-        elif now - self._address_heard >= self.context.timings.path_silence_s:
-            self.address, self._address_heard = target, now
+    def _pong_received(self, frame: frames.Pong, source: Place, now: float) -> None:
+        round_trip_s = self.paths.pong_received(frame, source, now)
+        if not isinstance(source, Relayed):
+            self.is_seen_at(frame.observed, now)
+        if round_trip_s is not None:
+            self.round_trip.sample(round_trip_s)
+            self.sender.round_trip.sample(round_trip_s)
 
-    def _new_source(self, source: Address, now: float) -> None:
-        """Valid DATA from elsewhere moves nothing; a PING finds out whether the peer is there."""
-        if now - self._path_ping_at >= self.context.timings.path_silence_s / 4:
-            self._path_ping_at = now
-            self.ping(now, source)
+    def path_changed(self) -> None:
+        """Another path is the active one: what was measured says nothing of it."""
+        self.round_trip = RoundTrip()
+        self.sender.controller.moved()
+
+    def is_seen_at(self, observed: Address | None, now: float) -> None:
+        """How the peer sees us."""
+        if observed is not None and self.role is not Role.GUEST:
+            is_new = observed not in self.context.observed.values() and observed not in self.context.addresses
+            self.context.observed[self.member] = observed
+            if is_new:
+                self.context.seen_elsewhere(now)
+
+    def _told(self, candidates: tuple[Address, ...], now: float) -> None:
+        """The peer says where it may be; if that is news, it is worth a look."""
+        is_news = not set(candidates) <= {*self.told, *self.hints}
+        self.told = candidates
+        if is_news or not self.paths.is_direct:
+            self.paths.look(now)
+
+    def tell_addresses(self, now: float) -> None:
+        """Say where we may be. The peer will look for us there: a router lets it in only if we look for it too."""
+        self.emit(frames.candidate_addresses(self.context.candidates()), now, matters=True)
+        if not self.paths.is_direct or self.paths.is_suspect(now):
+            self.paths.look(now)
 
     # Channels.
 
@@ -289,20 +298,20 @@ class Peer:
         self.freshness.proved(claims.incarnation, claims.attempt)
         self.name = claims.name
         if self.role is Role.MEMBER:
-            self.told = claims.addresses[:4]
+            self.told = claims.addresses
 
     def add_provisional(self, channel: Channel) -> None:
         """A responder's channel: receives, and waits for its first valid DATA."""
         self.channels.add_provisional(channel)
         self._set_deadline()
 
-    def adopt(self, channel: Channel, source: Address, now: float) -> None:
+    def adopt(self, channel: Channel, source: Place, now: float) -> None:
         """A channel on which the peer has shown that it holds the keys, or will as soon as it hears from us."""
-        if self.channels.adopt(channel, now):
+        is_new_process = self.channels.adopt(channel, now)
+        if is_new_process:
             self.sender.reset()
             self.receiver.reset()
-            self._pings.clear()
-        self.address, self._address_heard = source, now
+        self.paths.channel_made(source, now, is_new_process=is_new_process)
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
         self.handshaking.cancel()
@@ -310,6 +319,8 @@ class Peer:
         self._probe_every_s = self.context.timings.handshake_retry_s * 2  # the PING may be lost, and must not be
         # On this very channel, whichever sends otherwise: it tells the responder that the handshake is complete.
         self.ping(now, channel=channel)
+        if is_new_process and self.role is Role.MEMBER:
+            self.tell_addresses(now)
         self._flush(now)
         self._set_deadline()
 
@@ -339,6 +350,7 @@ class Peer:
         if now >= self._keepalive_at and self.role is Role.MEMBER:
             self._keepalive_at = self._next_keepalive(now)
             self.ping(now)
+        self.paths.tick(now)
         self.handshaking.tick(now)
         self.sender.tick(now)
         self.receiver.tick(now)
@@ -360,6 +372,7 @@ class Peer:
             self._probe_at,
             self._keepalive_at if has_keepalive else INFINITE,
             self.channels.deadline,
+            self.paths.deadline,
             self.handshaking.deadline,
             self.sender.deadline,
             self.receiver.deadline,

@@ -7,7 +7,7 @@ Datagrams and times go in; datagrams leave through `transmit`, messages through 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from failover.errors import MalformedBytes
@@ -15,15 +15,23 @@ from failover.ids import ClusterId, MemberId
 from failover.net import cookies, handshake, noise
 from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.bucket import Bucket
-from failover.net.channel import DATAGRAM_SIZE_MAX, HEADER_SIZE, TAG_SIZE, TYPE_DATA, VERSION
+from failover.net.channel import (
+    DATAGRAM_SIZE_MAX,
+    HEADER_SIZE,
+    RELAYING_SIZE_MAX,
+    TAG_SIZE,
+    TYPE_DATA,
+    VERSION,
+)
 from failover.net.codec import Codec
 from failover.net.context import Context, Secrets
-from failover.net.frames import HEADER_SIZE_MAX, candidate_addresses
+from failover.net.frames import HEADER_SIZE_MAX
 from failover.net.gatekeeper import Gatekeeper
 from failover.net.lane import Lane
 from failover.net.limits import BURST_ALL, RATE_ALL
 from failover.net.measuring import Traffic
 from failover.net.peer import Peer, Role
+from failover.net.places import Place, Relayed, kind_of
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
 
@@ -48,6 +56,9 @@ class PeerStatus:
     """As it calls itself; for people only."""
     is_connected: bool
     address: Address | None
+    """Where its datagrams go; None if there is no path, or through another member."""
+    path: str
+    """"lan", "direct" (over the internet), "relayed" (through another member), or "" for none."""
     round_trip_s: float | None
     """Smoothed; None until measured."""
     round_trip_min_s: float | None
@@ -119,6 +130,8 @@ class Peers:
             timings=timings or NetTimings(),
             open_sink=open_sink,
             note_key=note_key,
+            take_in=self._take_in,
+            seen_elsewhere=self._tell_addresses,
         )
         self._members: dict[MemberId, Peer] = {}
         self._contacts: dict[MemberId, Peer] = {}
@@ -176,8 +189,13 @@ class Peers:
 
     # Who may talk.
 
-    def set_members(self, members: Mapping[MemberId, tuple[Address, ...]]) -> None:
-        """Who may have a channel, and where they may be. Channels of everybody else are dropped at once."""
+    def set_members(
+        self, members: Mapping[MemberId, tuple[Address, ...]], former: Collection[MemberId] = ()
+    ) -> None:
+        """Who may have a channel, and where they may be. Channels of everybody else are dropped at once.
+
+        For `former` members, who are only told that they are none, nothing is passed on.
+        """
         self._gatekeeper.note_members(members)
         for member in [member for member in self._members if member not in members]:
             self._members.pop(member).close()
@@ -190,6 +208,7 @@ class Peers:
                 self._members[member] = Peer(self._context, member, Role.MEMBER, hints)
             else:
                 peer.hints = hints
+        self._context.relaying.set_members(peer for member, peer in self._members.items() if member not in former)
 
     def set_secrets(self, secrets: Sequence[Secrets]) -> None:
         """The keys of the newest epochs, newest first; at most 4 are kept."""
@@ -209,15 +228,21 @@ class Peers:
     def set_addresses(self, addresses: tuple[Address, ...], now: float) -> None:
         """Where this member can be reached now; connected peers are told."""
         self._context.addresses = addresses[:ADDRESSES_MAX]
+        self._tell_addresses(now)
+
+    def _tell_addresses(self, now: float) -> None:
         for peer in self._members.values():
-            peer.emit(candidate_addresses(self._context.addresses), now)
+            peer.tell_addresses(now)
 
     # In.
 
     def datagram_received(self, data: bytes, source: Address, now: float) -> None:
         """A datagram of anybody. Never raises; whatever is wrong with it is counted, and never answered."""
+        self._take_in(data, source, now)
+
+    def _take_in(self, data: bytes, source: Place, now: float) -> None:
         size = len(data)
-        if size < _DATA_SIZE_MIN or size > DATAGRAM_SIZE_MAX:
+        if size < _DATA_SIZE_MIN or size > (DATAGRAM_SIZE_MAX if type(source) is Relayed else RELAYING_SIZE_MAX):
             self.counters["datagram: size"] += 1
         elif data[0] == TYPE_DATA:
             self._data_received(data, source, now)
@@ -232,7 +257,7 @@ class Peers:
         else:
             self.counters["datagram: unknown type"] += 1
 
-    def _data_received(self, data: bytes, source: Address, now: float) -> None:
+    def _data_received(self, data: bytes, source: Place, now: float) -> None:
         found = self._context.channels.get(int.from_bytes(data[4:8], "little"))
         if found is None:
             self.counters["data: unknown channel"] += 1
@@ -248,7 +273,7 @@ class Peers:
             return
         peer.data_received(channel, content, source, now)
 
-    def _response_received(self, data: bytes, source: Address, now: float) -> None:
+    def _response_received(self, data: bytes, source: Place, now: float) -> None:
         attempt = self._context.attempts.get(int.from_bytes(data[8:12], "little"))
         if attempt is None:
             self.counters["response: to nothing"] += 1
@@ -259,7 +284,7 @@ class Peers:
         else:
             attempt.peer.handshaking.response_received(attempt, data, source, now)
 
-    def _cookie_received(self, data: bytes, source: Address, now: float) -> None:
+    def _cookie_received(self, data: bytes, source: Place, now: float) -> None:
         attempt = self._context.attempts.get(int.from_bytes(data[4:8], "little"))
         if attempt is None:
             self.counters["cookie: to nothing"] += 1
@@ -391,7 +416,8 @@ class Peers:
                 member=peer.member,
                 name=peer.name,
                 is_connected=peer.is_connected,
-                address=peer.address,
+                address=None if isinstance(peer.paths.active, Relayed) else peer.paths.active,
+                path=kind_of(peer.paths.active),
                 round_trip_s=peer.round_trip.smoothed_s,
                 round_trip_min_s=peer.round_trip.minimum_s if peer.round_trip.smoothed_s is not None else None,
                 round_trip_deviation_s=peer.round_trip.deviation_s,
@@ -402,11 +428,10 @@ class Peers:
             )
             for peer in self._members.values()
         )
-        seen = [peer.observed for peer in self._members.values() if peer.observed is not None]
         return PeersStatus(
             peers=pictures,
             guests=tuple(self._gatekeeper.guests),
-            observed_addresses=tuple(dict.fromkeys(seen)),
+            observed_addresses=tuple(dict.fromkeys(self._context.observed.values())),
             rolled_back=frozenset(self._context.rolled_back),
             dropped=dict(self.counters),
         )

@@ -13,7 +13,7 @@ from random import Random
 import trio
 
 from failover.net.addresses import Address
-from failover.net.channel import DATAGRAM_SIZE_MAX
+from failover.net.channel import RELAYING_SIZE_MAX
 from failover.testing.checkers import Violation
 from failover.testing.virtual_time import Action, VirtualTime
 
@@ -74,7 +74,7 @@ class Network:
 
     def carry(self, data: bytes, sender: Socket, target: Address) -> None:
         """Deliver a datagram once, twice, late or never."""
-        if len(data) > DATAGRAM_SIZE_MAX:
+        if len(data) > RELAYING_SIZE_MAX:
             raise Violation(f"a datagram of {len(data)} bytes")
         place = self._places.get(target)
         if place is None:

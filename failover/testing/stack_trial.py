@@ -16,6 +16,7 @@ from failover.errors import FailoverError
 from failover.ids import LogIndex, Term
 from failover.member import Member
 from failover.net.addresses import Address
+from failover.net.places import Relayed
 from failover.raft.membership import Membership
 from failover.raft.timing import Timing
 from failover.settings import Settings
@@ -294,7 +295,10 @@ def addresses(one: Computer, other: Computer) -> tuple[Address | None, ...]:
     noted = [
         info.parsed_addresses() for info in one.process.running.opened.known.members if info.member == other.member
     ]
-    return (peer.address, *peer.hints, *peer.told, *chain(*noted)) if peer is not None else ()
+    if peer is None:
+        return ()
+    active = () if isinstance(peer.paths.active, Relayed) else (peer.paths.active,)
+    return (*active, *peer.hints, *peer.told, *chain(*noted))
 
 
 def ends(computer: Computer) -> Ends:

@@ -194,6 +194,9 @@ def test_who_was_removed_does_not_come_back_under_the_same_identity():
         removed = ask(ada, lambda member: member.remove(admitted))
         world.run_until(lambda: removed, 5.0)
         eve.is_gone = False
+        newer = ask(ada, lambda member: member.invite())  # its removal closed all that were open
+        world.run_until(lambda: newer, 5.0)
+        eve.ticket = newer[0]
         eve.start()
         world.run_until(lambda: eve.process is None, 20.0)
         assert isinstance(eve.last_error, NotAdmitted)

@@ -169,6 +169,17 @@ def frame_samples() -> list[tuple[str, dict[str, Any], bytes]]:
             {"way": 2, "generation": b"g" * 16, "term": 2**63 + 3, "size": 4, "content": b"here"},
             frames.unreliable(frames.Way.FROM_HOST, b"g" * 16, 2**63 + 3, b"here"),
         ),
+        (
+            "RELAY",
+            {"direction": 0, "member": b"m" * 12, "size": 40, "datagram": bytes(range(40))},
+            frames.relay(frames.PASS_ON, b"m" * 12, bytes(range(40))),
+        ),
+        (
+            "RELAY",
+            {"direction": 1, "member": b"n" * 12, "size": 32, "datagram": bytes(32)},
+            frames.relay(frames.PASSED_ON, b"n" * 12, bytes(32)),
+        ),
+        ("RELAY REFUSED", {"member": b"m" * 12}, frames.relay_refused(b"m" * 12)),
     ]
 
 

@@ -92,6 +92,10 @@ class Network:
         """How long a datagram waits that is sent there now."""
         return max(0.0, self._free_at.get(line, 0.0) - self.now)
 
+    def receiver(self, source: Address, target: Address) -> Address:
+        """Whose datagrams those to `target` are."""
+        return target
+
     def player(self, number: int, **options: Any) -> Player:
         player = Player(self, number, **options)
         self.players[player.address] = player
@@ -114,8 +118,9 @@ class Network:
             self.now = at
             if arrival <= at:
                 _, _, data, source, target = heapq.heappop(self._queue)
-                if target in self.players and target not in self.cut:
-                    self.players[target].peers.datagram_received(data, source, self.now)
+                at_home = self.receiver(source, target)
+                if at_home in self.players and at_home not in self.cut:
+                    self.players[at_home].peers.datagram_received(data, source, self.now)
             else:
                 for player in list(self.players.values()):
                     if player.peers.deadline <= at:

@@ -60,7 +60,7 @@ def test_an_unknown_type_drops_the_rest_and_keeps_what_came_before():
     assert frames.parse_untrusted(data) == ([frames.Message(b"before")], 0xEE)
 
 
-@pytest.mark.parametrize("number", [frames.RELAY, frames.SECRETS, frames.CLOSE])
+@pytest.mark.parametrize("number", [frames.SECRETS, frames.CLOSE])
 def test_reserved_types_are_unknown_for_now(number):
     assert frames.parse_untrusted(bytes([number])) == ([], number)
 

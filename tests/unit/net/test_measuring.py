@@ -54,7 +54,7 @@ def test_loss_is_what_the_network_loses(loss):
         bob.peers.send(alice.member, notice(number), network.now)
         network.run(0.02)
     measured = of_bob(alice).traffic.loss
-    assert measured is not None and abs(measured - loss) < 0.03
+    assert measured is not None and abs(measured - loss) < 0.045  # 3.5 deviations of a thousand tosses
     if not loss:
         assert measured == 0.0
 

@@ -245,7 +245,7 @@ def test_an_epoch_that_is_gone_opens_nothing():
 def test_a_peer_that_moves_is_followed():
     network = Network()
     alice, bob = pair(network)
-    moved = Address("172.16.0.9", 9)
+    moved = Address("172.16.0.9", 9009)
     del network.players[bob.address]
     bob.address = moved
     network.players[moved] = bob
@@ -258,7 +258,7 @@ def test_a_peer_that_moves_is_followed():
 def test_addresses_told_later_are_candidates():
     network = Network()
     alice, bob = pair(network)
-    spare = Address("172.16.0.9", 9)
+    spare = Address("172.16.0.9", 9009)
     bob.peers.set_addresses((spare,), network.now)
     network.run(0.1)
     network.cut.add(bob.address)

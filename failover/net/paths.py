@@ -1,0 +1,365 @@
+"""The paths to one peer: up to four places, one of them active.
+
+A valid datagram from elsewhere moves nothing by itself, for whoever sits on the way may have rewritten where it
+came from. A PING there must be answered from there; only then may that place take over, if the active one has been
+silent or the new one is clearly better. (QUIC, RFC 9000, 8.2 and 9.3, does the same.)
+
+While the active path is suspect, what matters goes out twice, over the best other path too; the replay window of
+the receiver removes the double. So a laptop that changes from one network to another costs a few heartbeats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from failover.net import frames
+from failover.net.bucket import Bucket
+from failover.net.channel import Channel
+from failover.net.congestion import RoundTrip
+from failover.net.places import Place, Relayed, is_fair
+
+if TYPE_CHECKING:
+    from failover.net.addresses import Address
+    from failover.net.peer import Peer
+
+PATHS_MAX = 4
+CANDIDATES_MAX = 8
+PINGS_MAX = 32
+PING_BACK_S = 1.0
+"""A PING is answered by a PONG, and by a PING of our own if the last one was so long ago."""
+PROBE_ROUNDS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
+"""After a reason to look for paths: a hole in two home routers opens once both sides have sent."""
+LOOK_AGAIN_S = 30.0
+"""While the active path is a relayed one."""
+PROBES_PER_S, PROBES_BURST = 10.0, 12.0
+"""A claimed address gets no more: it may be a victim's."""
+UNVALIDATED_FACTOR = 3
+"""To a place that has not answered goes at most this times what came from there (RFC 9000, 8.1)."""
+VALID_S = 60.0
+"""A path that answered so long ago may be doubled onto without another question."""
+SUSPECT_MIN_S = 0.05
+"""Without an answer for so long, and for longer than answers usually take, a path is suspect."""
+NO_WAY_BACK_S = 2.0
+"""Who has just left a path does not return to it, unless the new one is dead."""
+INFINITE = float("inf")
+
+
+class Path:
+    """What is known of one place."""
+
+    __slots__ = ("heard_at", "place", "received", "round_trip", "sent", "validated_at")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.heard_at = -INFINITE
+        self.validated_at = -INFINITE
+        """When a PING there was last answered from there."""
+        self.round_trip = RoundTrip()
+        self.received = self.sent = 0
+        """Bytes, while it is not validated."""
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a common member passes on what goes there."""
+        return isinstance(self.place, Relayed)
+
+    def is_valid(self, now: float) -> bool:
+        """Whether it answered lately."""
+        return now - self.validated_at < VALID_S
+
+    def may_take(self, size: int, now: float) -> bool:
+        """Whether so many bytes more may go there. A relay knows whom it serves: it can be no victim."""
+        if self.is_relayed or self.is_valid(now):
+            return True
+        if self.sent + size > UNVALIDATED_FACTOR * self.received:
+            return False
+        self.sent += size
+        return True
+
+
+class Paths:
+    """One per peer. All times are seconds of the clock that `now` comes from."""
+
+    __slots__ = (
+        "_active_heard_at",
+        "_answers",
+        "_bucket",
+        "_doubted_since",
+        "_left",
+        "_looked_for",
+        "_peer",
+        "_pinged_at",
+        "_pings",
+        "_rounds",
+        "_suspect_at",
+        "_switched_at",
+        "_unanswered_since",
+        "active",
+        "deadline",
+        "known",
+        "switches",
+    )
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self.active: Place | None = None
+        self.known: dict[Place, Path] = {}
+        """The active one among them; the one that was heard last comes last."""
+        self.switches = 0
+        """How often another path took over."""
+        self.deadline = INFINITE
+        """When `tick` has to probe."""
+        self._pings: dict[int, tuple[float, Place]] = {}
+        self._pinged_at = -INFINITE
+        self._rounds: list[float] = []
+        self._bucket: Bucket | None = None
+        self._active_heard_at = -INFINITE
+        self._unanswered_since = INFINITE
+        self._suspect_at = INFINITE
+        self._answers = RoundTrip()
+        """From the first unanswered datagram on the active path to the next that came over it."""
+        self._doubted_since = INFINITE
+        """The peer itself tries other paths: does it hear us on this one? Until a PING over it is answered."""
+        self._looked_for = -INFINITE
+        self._left: Place | None = None
+        self._switched_at = -INFINITE
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the peer is reached without another member's help."""
+        return self.active is not None and not isinstance(self.active, Relayed)
+
+    @property
+    def round_trip_s(self) -> float | None:
+        """Of the active path, smoothed; None until measured."""
+        path = self.known.get(self.active) if self.active is not None else None
+        return path.round_trip.smoothed_s if path is not None else None
+
+    def is_suspect(self, now: float) -> bool:
+        """Whether the active path has brought no answer for longer than usual."""
+        return now >= self._suspect_at
+
+    # Out.
+
+    def send(self, datagram: bytes, now: float, *, matters: bool, is_relaying: bool = False) -> None:
+        """Send over the active path; while that is suspect, over another that works, and what `matters` over both.
+
+        What passes on another's datagram (`is_relaying`) is not itself relayed.
+        """
+        assert self.active is not None
+        if now >= self._suspect_at:
+            self._send_in_doubt(datagram, now, matters=matters, may_be_relayed=not is_relaying)
+            return
+        self._peer.context.send(datagram, self.active, now)
+        if self._unanswered_since == INFINITE:
+            self._unanswered_since = now
+            self._suspect_at = min(self._suspect_at, now + self._patience_s())
+
+    def _patience_s(self) -> float:
+        """How long an answer may take."""
+        answers = self._answers
+        return max(SUSPECT_MIN_S, (answers.smoothed_s or 0.0) + 4 * answers.deviation_s)
+
+    def _send_in_doubt(self, datagram: bytes, now: float, *, matters: bool, may_be_relayed: bool) -> None:
+        assert self.active is not None
+        self._look_once(now)
+        context, ways = self._peer.context, [self.active]
+        other = next((path for path in reversed(self.known.values()) if path.place != self.active), None)
+        if other is not None and other.is_relayed and not may_be_relayed:
+            other = None
+        works = other is not None and other.heard_at > min(self._unanswered_since, self._doubted_since)
+        if other is not None and (works or matters) and other.may_take(len(datagram), now):
+            ways.append(other.place)
+        if matters and not works and may_be_relayed:
+            ways += context.relaying.ways_to(self._peer, now)[:1]
+        for place in dict.fromkeys(ways if matters or len(ways) == 1 else ways[1:]):
+            context.send(datagram, place, now)
+
+    def ping(self, now: float, place: Place | None = None, channel: Channel | None = None) -> None:
+        """Ask for an answer from there; without a place, over the active path."""
+        channel, target = channel or self._peer.channels.sending, place or self.active
+        if channel is None or target is None:
+            return
+        context = self._peer.context
+        token = int.from_bytes(context.entropy(8), "little")
+        self._pings[token] = (now, target)
+        if target == self.active:
+            self._pinged_at = now
+        while len(self._pings) > PINGS_MAX:
+            del self._pings[next(iter(self._pings))]
+        context.send(channel.seal(frames.ping(token)), target, now)
+
+    def asked(self, source: Place, now: float) -> None:
+        """The peer has sent a PING over the active path: does it see us elsewhere? Its PONG would say so."""
+        if source == self.active and now - self._pinged_at >= PING_BACK_S:
+            self.ping(now)
+
+    # In.
+
+    def heard(self, source: Place, size: int, now: float) -> None:
+        """A datagram of `size` bytes came from there, and was valid."""
+        if source == self.active:
+            self._active_heard_at = now
+            if self._unanswered_since != INFINITE:
+                self._answers.sample(now - self._unanswered_since)
+                self._unanswered_since = INFINITE
+                if self._doubted_since == INFINITE:
+                    self._suspect_at = INFINITE
+            return
+        path = self._note(source)
+        path.heard_at = now
+        path.received += size
+        self._doubt(now)
+        if path.is_valid(now):
+            self._consider(path, now)
+        elif self._may_probe(now):
+            self.ping(now, source)
+
+    def pong_received(self, frame: frames.Pong, source: Place, now: float) -> float | None:
+        """The answer to a PING; returns the round trip if it is one of the active path."""
+        sent_at, place = self._pings.pop(frame.token, (0.0, None))
+        if place is None:
+            self._peer.context.counters["pong: unknown"] += 1
+            return None
+        if source != place:
+            self._peer.context.counters["pong: from elsewhere"] += 1
+            return None
+        path = self._note(place)
+        path.heard_at = path.validated_at = now
+        path.sent = 0
+        path.round_trip.sample(now - sent_at)
+        if place == self.active:
+            self._doubted_since = self._suspect_at = INFINITE
+            return now - sent_at
+        self._consider(path, now)
+        return None
+
+    def _doubt(self, now: float) -> None:
+        """The peer sends over another path: maybe since it hears nothing on this one."""
+        if self._doubted_since == INFINITE:
+            self._doubted_since = now
+            self._suspect_at = min(self._suspect_at, now + self._patience_s())
+            self.look(now)
+
+    def channel_made(self, source: Place, now: float, *, is_new_process: bool) -> None:
+        """A handshake is complete, and its last datagram came from there: the peer holds the keys.
+
+        That alone moves nothing either, if the path that there is works.
+        """
+        path = self._note(source)
+        path.heard_at = now
+        if is_new_process:
+            self._pings.clear()
+        if (
+            self.active is None
+            or is_new_process
+            or self._is_silent(now)
+            or (not self.is_direct and not path.is_relayed)
+        ):
+            self._take(path, now)
+        elif source != self.active and self._may_probe(now):
+            self.ping(now, source)
+        if not self.is_direct:
+            self.look(now)
+
+    def _note(self, place: Place) -> Path:
+        """What is known of it; it counts as the one used last."""
+        path = self.known.pop(place, None) or Path(place)
+        self.known[place] = path
+        if len(self.known) > PATHS_MAX:
+            del self.known[next(each for each in self.known if each not in (self.active, place))]
+        return path
+
+    # Which is active.
+
+    def _consider(self, path: Path, now: float) -> None:
+        """Let a validated path take over, if there is a reason."""
+        active = self.known.get(self.active) if self.active is not None else None
+        if (
+            active is None
+            or self._is_silent(now)
+            or (self._is_better(path, active) and not self._was_left(path, now))
+        ):
+            self._take(path, now)
+            self.switches += 1
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether the active path has brought nothing for long, or nothing that shows that the peer hears us."""
+        since = min(self._active_heard_at, self._doubted_since)
+        return now - since >= self._peer.context.timings.path_silence_s
+
+    def _is_better(self, path: Path, active: Path) -> bool:
+        if path.is_relayed != active.is_relayed:
+            return active.is_relayed
+        ours, theirs = path.round_trip.smoothed_s, active.round_trip.smoothed_s
+        return ours is not None and theirs is not None and ours < theirs / 2 - 0.005
+
+    def _was_left(self, path: Path, now: float) -> bool:
+        return path.place == self._left and now - self._switched_at < NO_WAY_BACK_S
+
+    def _take(self, path: Path, now: float) -> None:
+        if path.place != self.active:
+            self._left, self._switched_at = self.active, now
+            self.active = path.place
+            self._answers = RoundTrip()
+            self._peer.path_changed()
+        self._active_heard_at = now
+        self._unanswered_since = self._doubted_since = self._suspect_at = INFINITE
+        if not path.is_relayed:
+            self._rounds.clear()
+            self.deadline = INFINITE
+        elif not self._rounds:
+            self._look_later(now)
+
+    # Looking for better ones.
+
+    def look(self, now: float) -> None:
+        """Probe the places where the peer may be, a few times within a second."""
+        self._rounds = [now + after for after in PROBE_ROUNDS_S]
+        self.deadline = now
+        self._peer.deadline = min(self._peer.deadline, now)
+
+    def _look_once(self, now: float) -> None:
+        """For each time that the active path falls silent."""
+        if self._looked_for != self._unanswered_since:
+            self._looked_for = self._unanswered_since
+            self.look(now)
+
+    def tick(self, now: float) -> None:
+        """Probe, if it is time."""
+        if now < self.deadline:
+            return
+        if self._peer.channels.sending is None:
+            self._rounds.clear()
+        elif self._rounds:
+            self._probe(now)
+            self._rounds = [at for at in self._rounds if at > now]
+        elif not self.is_direct:
+            self.look(now)
+        self.deadline = min(self._rounds, default=INFINITE)
+        if self.deadline == INFINITE and isinstance(self.active, Relayed):
+            self._look_later(now)
+
+    def _look_later(self, now: float) -> None:
+        """A relayed path is not given up as the best that there is."""
+        self.deadline = now + LOOK_AGAIN_S * (1 + self._peer.context.jitter() / 4)
+        self._peer.deadline = min(self._peer.deadline, self.deadline)
+
+    def _probe(self, now: float) -> None:
+        relays = self._peer.context.relaying.ways_to(self._peer, now) if now >= self._suspect_at else []
+        places: list[Place] = [*self.candidates(), *relays]
+        if self.active is not None and self._doubted_since != INFINITE:
+            places.insert(0, self.active)
+        for place in dict.fromkeys(places):
+            if (place != self.active or self._doubted_since != INFINITE) and self._may_probe(now):
+                self.ping(now, place)
+
+    def _may_probe(self, now: float) -> bool:
+        self._bucket = self._bucket or Bucket(PROBES_PER_S, PROBES_BURST, now)
+        return self._bucket.take(now)
+
+    def candidates(self) -> list[Address]:
+        """Where the peer may be: what it says itself, what the membership says, as far as it is fair to try."""
+        own = self._peer.context.addresses
+        claimed = dict.fromkeys((*self._peer.told, *self._peer.hints))
+        return [address for address in claimed if is_fair(address, own)][:CANDIDATES_MAX]
