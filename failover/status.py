@@ -16,7 +16,9 @@ class LinkStatus:
     header, and leave out handshakes."""
 
     address: str
-    """Where the other is reached at present; empty if nowhere."""
+    """Where the other is reached at present; empty if nowhere, or through a third member."""
+    path: str
+    """How: `lan`, `direct` (over the internet), `relayed` (a third member passes on), or empty for not at all."""
     round_trip_ms: float | None
     """Smoothed; None until measured."""
     round_trip_min_ms: float | None
@@ -65,6 +67,7 @@ def link_status(peer: PeerStatus) -> LinkStatus:
     shortest, traffic = peer.round_trip_min_s, peer.traffic
     return LinkStatus(
         address=str(peer.address) if peer.address else "",
+        path=peer.path,
         round_trip_ms=peer.round_trip_s * 1_000 if peer.round_trip_s is not None else None,
         round_trip_min_ms=shortest * 1_000 if shortest is not None else None,
         round_trip_deviation_ms=peer.round_trip_deviation_s * 1_000,

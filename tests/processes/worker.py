@@ -201,6 +201,7 @@ class Worker:
             "port": self.member.address.port,
             "dropped": dict(status.dropped),
             "members": {m.member.hex(): [m.kind, m.is_connected] for m in status.members},
+            "paths": {m.member.hex(): m.link.path for m in status.members if m.link is not None},
         }
 
     async def do_invite(self, uses: int) -> dict[str, Any]:
@@ -208,10 +209,10 @@ class Worker:
         assert self.member is not None
         return {"ticket": await self.member.invite(uses=uses)}
 
-    async def do_hand_over(self) -> dict[str, Any]:
+    async def do_hand_over(self, to: str | None = None) -> dict[str, Any]:
         """Let somebody else host."""
         assert self.member is not None
-        await self.member.hand_over()
+        await self.member.hand_over(failover.MemberId(bytes.fromhex(to)) if to else None)
         return {}
 
     async def do_request(self, body: str, within_s: float = 20.0) -> dict[str, Any]:
