@@ -11,9 +11,11 @@ import trio
 
 from failover.errors import Unreachable, UsageError
 from failover.net import short_codes
+from failover.net.code_exchange import TICKET_TEXT_MAX
 from failover.net.code_giver import Giver
 from failover.net.code_seeker import Seeker
 from failover.net.rendezvous import Rendezvous
+from failover.net.tickets import Ticket
 from failover.surroundings import Surroundings
 
 CODE_S = 600.0
@@ -50,11 +52,12 @@ class CodeDesk:
         """
         self.close()
         world = self._surroundings
+        short = Ticket.parse(ticket).text_within(TICKET_TEXT_MAX)
         code = short_codes.from_entropy(world.entropy(short_codes.CODE_SIZE))
         rendezvous = world.open_rendezvous(self._bind, hears_calls=True)
         giver = Giver(
             code=code,
-            ticket=ticket,
+            ticket=short,
             uses=uses,
             valid_until=world.clock() + valid_s,
             entropy=world.entropy,

@@ -47,6 +47,7 @@ class Finding:
         peers: the net.
         members: the others.
         addresses: where this member can be reached now.
+        is_loopback: whether it can be reached on its own machine only.
         found: called after news of a member.
     """
 
@@ -60,6 +61,7 @@ class Finding:
         peers: Peers,
         members: Callable[[], Collection[MemberId]],
         addresses: Callable[[], Sequence[Address]],
+        is_loopback: bool,
         found: Callable[[], None],
     ) -> None:
         self._me = me
@@ -71,7 +73,6 @@ class Finding:
         self._members = members
         self._addresses = addresses
         self._found = found
-        is_loopback = all(address.ip in ("127.0.0.1", "::1") for address in addresses())
         self._is_loopback = is_loopback
         self._recogniser = Recogniser(me, self._gates, members, allow_loopback=is_loopback)
         self._tried: dict[MemberId, float] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -26,7 +26,7 @@ from failover.machine import StateMachine
 from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.nursery import open_hidden_nursery
-from failover.opening import open_identity, open_storage, open_transport, real_ticket
+from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
 from failover.records import NAME_SIZE_MAX, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
@@ -304,6 +304,7 @@ async def open_member(
     name: str = "member",
     bind: str = "0.0.0.0",  # noqa: S104  # the others are on other machines
     port: int = 0,
+    addresses: Sequence[str] = (),
     settings: Settings | None = None,
     transport: Transport | None = None,
     wake: Callable[[], None] | None = None,
@@ -322,6 +323,9 @@ async def open_member(
         name: at most 64 bytes of UTF-8; for people.
         bind: the address to listen on; "0.0.0.0" = all.
         port: the UDP port; 0 = that of the last run, or any free one.
+        addresses: where else others may reach this member, for tickets and for the others: "203.0.113.5:7777",
+            "[2001:db8::1]:7777", "game.example.org:7777" (all addresses of the name, asked for again and again, so
+            they may change); at most 4, of them 2 names.
         settings: timings and limits; equal on all members.
         transport: one's own network in place of UDP; what it carries is encrypted all the same.
         wake: called, from the member's thread, when an event was queued.
@@ -332,13 +336,14 @@ async def open_member(
     Raises:
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
-        PortInUse, BadAddress: the socket could not be opened.
+        PortInUse, BadAddress: the socket could not be opened, or one of `addresses` is none.
         BadSettings: a file that `settings.net` asks for cannot be made.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """
     if not _is_name(name):
         raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")
+    given = check_given(addresses)
     settings, surroundings = settings or Settings(), surroundings or Surroundings()
     store = open_storage(storage)
     try:
@@ -353,6 +358,7 @@ async def open_member(
                 name=name,
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
                 surroundings=surroundings,
+                given=given,
             )
             async with open_hidden_nursery() as nursery:
                 running = Running(

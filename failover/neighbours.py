@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -14,11 +15,13 @@ from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.ids import MemberId
+from failover.naming import NameBook
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.endpoint import Transport
+from failover.net.names import Name
 from failover.net.peers import Secrets
-from failover.net.tickets import Contact, Ticket
-from failover.opening import NOTE_CLUSTER, Opened
+from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, Contact, Ticket
+from failover.opening import NOTE_CLUSTER, Opened, all_addresses
 from failover.raft.messages import Entry
 from failover.records import (
     ACTIONS,
@@ -51,6 +54,7 @@ class Neighbours:
         transport: Transport,
         set_note: Callable[[str, bytes], None],
         stored: Iterable[Entry],
+        names: NameBook,
     ) -> None:
         self._id = opened.identity.member
         self._opened = opened
@@ -67,6 +71,7 @@ class Neighbours:
         self._departures = Departures(driver.clock)
         self._stored_index = driver.core.log.last_index
         """Up to here the directory goes through old times, when it is applied again."""
+        self.names = names
         self.heard_at: Callable[[MemberId], Addresses] = lambda member: ()
         """Where the LAN says that a member is."""
         self._introduced: dict[MemberId, MemberInfo] = {}
@@ -128,7 +133,17 @@ class Neighbours:
 
     def _hints(self, info: MemberInfo) -> Addresses:
         """Where a member may be: what the LAN says is newer than what the log says."""
-        return tuple(dict.fromkeys((*self.heard_at(info.member), *info.parsed_addresses())))[:ADDRESSES_MAX]
+        named = self.names.addresses_of(info.parsed_names())
+        newest_first = (*self.heard_at(info.member), *named, *info.parsed_addresses())
+        return tuple(dict.fromkeys(newest_first))[:ADDRESSES_MAX]
+
+    def names_of_missing(self) -> dict[MemberId, tuple[Name, ...]]:
+        """The names of machines of members that are not heard."""
+        directory = self._replica.directory
+        infos = {info.member: info for info in self._opened.known.members}
+        infos |= {} if directory is None else dict(directory.members)
+        missing = (info for info in infos.values() if not self._driver.peers.is_connected(info.member))
+        return {info.member: info.parsed_names() for info in missing if info.member != self._id}
 
     @property
     def members(self) -> list[MemberId]:
@@ -179,15 +194,15 @@ class Neighbours:
         """The ticket for an open invite: this member first, then others who may be up when it is used."""
         directory = self._replica.directory
         assert directory is not None
-        mine = Contact(self._id, tuple(self._transport.local_addresses)[:4])
+        me = replace(self._opened.info, addresses=all_addresses(self._opened.given, self._transport))
         others = [
-            Contact(info.member, info.parsed_addresses()[:4])
+            contact_of(info)
             for info in directory.members.values()
-            if info.member != self._id and info.addresses
+            if info.member != self._id and (info.parsed_addresses() or info.parsed_names())
         ]
         return Ticket(
             cluster=directory.cluster,
-            contacts=(mine, *others[:3]),
+            contacts=(contact_of(me), *others[:3]),
             gate=directory.secrets[0].gate,
             invite_id=invite.invite,
             invite_secret=invite.secret,
@@ -208,6 +223,12 @@ class Neighbours:
                 with suppress(FailoverError):
                     await announce(Moved(self._opened.info))
                 await trio.sleep(MOVED_AGAIN_S)
+
+
+def contact_of(info: MemberInfo) -> Contact:
+    """What a ticket says of a member: its names first, they outlive addresses."""
+    names = info.parsed_names()
+    return Contact(info.member, info.parsed_addresses()[: ADDRESSES_PER_CONTACT_MAX - len(names)], names)
 
 
 def said_in(entries: Iterable[Entry]) -> tuple[dict[MemberId, MemberInfo], list[Secrets]]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from failover.admission import ask_to_join
 from failover.codes import ticket_by_code
-from failover.errors import BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
+from failover.errors import BadAddress, BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
 from failover.line import Line
-from failover.net import short_codes
+from failover.naming import NameBook
+from failover.net import names, short_codes
+from failover.net.addresses import ADDRESSES_MAX
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
@@ -30,6 +33,7 @@ from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
 
 NOTE_CLUSTER = "cluster"
 """Secrets and addresses as known last: what a member needs to find the others again. A coded `JoinAccepted`."""
+GIVEN_MAX = 4
 NOTE_PORT = "port"
 """Of the last run, in ASCII."""
 
@@ -48,6 +52,8 @@ class Opened:
     """The number of this run; larger than those of all earlier runs of this storage."""
     has_joined: bool
     """Whether this run joined the cluster: its state has yet to come."""
+    given: tuple[str, ...] = ()
+    """Addresses that people gave for this member."""
 
 
 def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
@@ -83,6 +89,27 @@ async def real_ticket(ticket: str | None, storage: Storage, bind: str, surroundi
     return await ticket_by_code(ticket, bind=bind if ":" not in bind else "0.0.0.0", surroundings=surroundings)  # noqa: S104
 
 
+def check_given(given: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that people gave for this member, in their one form. Raises BadAddress."""
+    parsed = [names.parse(text) for text in given]
+    if len(parsed) > GIVEN_MAX or sum(isinstance(each, names.Name) for each in parsed) > names.NAMES_MAX:
+        raise BadAddress(f"a member has at most {GIVEN_MAX} addresses, {names.NAMES_MAX} of them names")
+    unfit = next((each for each in parsed if each.port == 0), None)
+    if unfit is not None:
+        raise BadAddress(f"{unfit} has no port by which others could reach this member")
+    return tuple(map(str, parsed))
+
+
+def all_addresses(given: Sequence[str], transport: Transport) -> tuple[str, ...]:
+    """Where others may reach this member: what people gave, then what the machine knows of itself."""
+    return tuple(dict.fromkeys((*given, *map(str, transport.local_addresses))))[:ADDRESSES_MAX]
+
+
+def is_on_loopback(transport: Transport) -> bool:
+    """Whether this member can be reached on its own machine only."""
+    return all(address.ip in ("127.0.0.1", "::1") for address in transport.local_addresses)
+
+
 async def open_identity(
     storage: Storage,
     transport: Transport,
@@ -93,6 +120,7 @@ async def open_identity(
     name: str,
     promise_ceiling_s: float,
     surroundings: Surroundings,
+    given: Sequence[str] = (),
 ) -> Opened:
     """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
     identity, note = storage.identity(), storage.get_note(NOTE_CLUSTER)
@@ -110,7 +138,7 @@ async def open_identity(
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
-    info = MemberInfo(identity.member, name, tuple(map(str, transport.local_addresses))[:8])
+    info = MemberInfo(identity.member, name, all_addresses(given, transport))
     if note is None and parsed is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)
@@ -120,12 +148,14 @@ async def open_identity(
     has_joined = known is None
     if known is None:
         assert parsed is not None
+        book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
+        parsed = await book.with_addresses(parsed)
         known = await ask_to_join(peers, line.transport, parsed, info, surroundings.clock)
         peers.disconnect_as_guest()
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         peers.set_secrets(known.secrets)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
-    return Opened(identity, known, peers, info, incarnations[1], has_joined)
+    return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given))
 
 
 def _found(
@@ -184,7 +214,7 @@ def _open_peers(
         codec=WIRE,
         transmit=line.transport.send,
         entropy=entropy,
-        addresses=tuple(line.transport.local_addresses)[:8],
+        addresses=info.parsed_addresses(),
         guest_kinds=GUEST_KINDS,
         open_sink=open_sink,
         note_key=line.note_key,

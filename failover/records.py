@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from failover.errors import BadAddress
 from failover.ids import ClusterId, Generation, MemberId
-from failover.net.addresses import ADDRESSES_MAX, Address, parse
+from failover.net import names
+from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.bounds import MaxSize
 from failover.net.codec import Codec
 from failover.net.context import Secrets
@@ -20,8 +20,8 @@ COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
 USES_MAX = 64
 """Of an invite."""
-ADDRESS_SIZE_MAX = 64
-"""Characters; the longest address with a port has 53."""
+ADDRESS_SIZE_MAX = names.TEXT_SIZE_MAX
+"""Characters; the longest address with a port has 53, a name may have more."""
 
 Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
@@ -39,14 +39,13 @@ class MemberInfo:
 
     def parsed_addresses(self) -> tuple[Address, ...]:
         """The addresses as the net takes them; what is none, whoever wrote it, is left out."""
-        return tuple(address for text in self.addresses if (address := _parsed(text)) is not None)
+        claimed = map(names.parse_claimed, self.addresses)
+        return tuple(each for each in claimed if isinstance(each, Address))
 
-
-def _parsed(text: str) -> Address | None:
-    try:
-        return parse(text)
-    except BadAddress:
-        return None
+    def parsed_names(self) -> tuple[names.Name, ...]:
+        """The names of machines among the addresses; others than these few are left out."""
+        claimed = map(names.parse_claimed, self.addresses)
+        return tuple(each for each in claimed if isinstance(each, names.Name))[: names.NAMES_MAX]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from failover.inbox import EventQueue
 from failover.life import Life
 from failover.line import Line
 from failover.machine import StateMachine
+from failover.naming import NameBook
 from failover.neighbours import Neighbours
 from failover.net.endpoint import CountsLosses, Transport, UdpTransport
 from failover.net.zeroconf_board import ZeroconfBoard
-from failover.opening import Opened
+from failover.opening import Opened, is_on_loopback
 from failover.raft.core import Core
 from failover.raft.leaving import is_needed
 from failover.replica import Replica
@@ -85,8 +86,9 @@ class Running:
         self.peers.lane.limit(settings.unreliable_peer_bytes_per_s, settings.unreliable_bytes_per_s)
         self._line = line
         self.driver = Driver(core=self.core, peers=self.peers, transport=line.transport, codec=WIRE, clock=clock)
+        names = NameBook(surroundings.resolve, clock, allow_loopback=is_on_loopback(transport))
         self.neighbours = Neighbours(
-            opened, self.driver, self.replica, transport, storage.set_note, stored.entries
+            opened, self.driver, self.replica, transport, storage.set_note, stored.entries, names
         )
         self.requests = Requests(me, opened.incarnation, self._send_ask)
         self.life = self.driver.upstairs = Life(
@@ -134,6 +136,7 @@ class Running:
             peers=self.peers,
             members=lambda: self.neighbours.members,
             addresses=lambda: tuple(transport.local_addresses),
+            is_loopback=is_on_loopback(transport),
             found=self.neighbours.sync,
         )
         self.neighbours.heard_at = finding.addresses_of
@@ -207,6 +210,7 @@ class Running:
             nursery.start_soon(self._fitness.run)
             nursery.start_soon(self._keep_address_known)
             nursery.start_soon(self.neighbours.ask_who_is_there)
+            nursery.start_soon(self.neighbours.names.keep_asking, self.neighbours.names_of_missing, self._named)
             if self.finding is not None:
                 nursery.start_soon(self.finding.run)
             await self.life.is_over.wait()
@@ -282,6 +286,11 @@ class Running:
         lost = dict(transport.counters) if isinstance(transport, CountsLosses) else {}
         found = dict(self.finding.dropped) if self.finding is not None else {}
         return dict(self.peers.counters) | lost | dict(self.codes.dropped) | found | self._line.dropped()
+
+    def _named(self, member: MemberId) -> None:
+        """A name server says where a member may be."""
+        self.neighbours.sync()
+        self.peers.hurry(member, self.clock())
 
     def _round_trips_s(self) -> list[float]:
         """To the others, as far as they were measured."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import trio
 
 from failover.clock import Clock, system_clock
 from failover.fitness import LookAtComputer, look_from_thread
@@ -24,6 +27,16 @@ if TYPE_CHECKING:
 
 Entropy = Callable[[int], bytes]
 """So many random bytes, for keys: nobody else can guess them."""
+
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+"""The IP addresses of a machine's name. OSError: there is no such name, or nobody to ask."""
+
+
+async def resolve_by_system(host: str) -> Sequence[str]:
+    """Ask as all programs on this machine do; off the loop."""
+    found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 OpenBoard = Callable[[str, Entropy], Board]
@@ -53,6 +66,8 @@ class Surroundings:
     """Makes what carries out the writes; `failover.writer.Writer` says what that must do."""
     look_at_computer: LookAtComputer = look_from_thread
     """Says how busy the computer is, and how long its battery will last, for the hint of fitness."""
+    resolve: Resolve = resolve_by_system
+    """Says what addresses a machine's name has."""
     open_board: OpenBoard | None = None
     """Goes to the LAN's notice board, where members that moved find each other again; None = by zeroconf, if the
     member has UDP sockets of its own."""

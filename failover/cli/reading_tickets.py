@@ -36,7 +36,7 @@ def ticket(file: TextIO | None) -> None:
     table.add_row("cluster", shown.cluster.hex())
     table.add_row("expires", _when(shown.expires_at))
     for contact in shown.contacts:
-        where = ", ".join(str(address) for address in contact.addresses)
+        where = ", ".join(str(address) for address in (*contact.names, *contact.addresses))
         table.add_row("contact", Text(f"{short(contact.member)} at {where}"))
     Console().print(table)
 

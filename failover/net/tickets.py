@@ -8,14 +8,15 @@ makes the code smaller than base64 would. Whoever holds a ticket can join: no pa
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2s
 from struct import Struct, error
 
 from failover.errors import BadTicket, MalformedBytes
 from failover.ids import CLUSTER_ID_SIZE, MEMBER_ID_SIZE, ClusterId, MemberId
-from failover.net import addresses
+from failover.net import addresses, names
 from failover.net.addresses import Address
+from failover.net.names import Name
 
 PREFIX = "failover1-"
 FORMAT = 1
@@ -27,6 +28,8 @@ CHECKSUM_SIZE = 5
 _HEAD = Struct("<BH16s32s16s32sQB")
 """The size stands second, so that a ticket that was cut off shows."""
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_AS_DIGITS = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+"""As Python writes numbers to the base of 32."""
 _OTHER_VERSION = "this ticket was made by another version of the game; update, or ask for a new ticket"
 
 
@@ -36,6 +39,8 @@ class Contact:
 
     member: MemberId
     addresses: tuple[Address, ...]
+    names: tuple[Name, ...] = ()
+    """Of machines whose address may change. A ticket holds the names themselves: it may be used days later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class Ticket:
 
     cluster: ClusterId
     contacts: tuple[Contact, ...]
-    """1 to 4, each with 1 to 4 addresses, the most promising first."""
+    """1 to 4, each with 1 to 4 addresses and names, the most promising first."""
     gate: bytes
     """32 bytes: opens the ears of members, nothing else."""
     invite_id: bytes
@@ -61,7 +66,7 @@ class Ticket:
         assert 1 <= len(self.contacts) <= CONTACTS_MAX and 0 <= self.expires_at < 2**64
         for contact in self.contacts:
             assert len(contact.member) == MEMBER_ID_SIZE
-            assert 1 <= len(contact.addresses) <= ADDRESSES_PER_CONTACT_MAX
+            assert 1 <= len(contact.addresses) + len(contact.names) <= ADDRESSES_PER_CONTACT_MAX
 
     def __repr__(self) -> str:
         return f"Ticket(cluster={self.cluster.hex()[:6]}, invite={self.fingerprint()})"
@@ -74,7 +79,7 @@ class Ticket:
 
     def text(self) -> str:
         """The ticket as text: `Ticket.parse` reads it back."""
-        people = b"".join(each.member + addresses.pack_list(each.addresses) for each in self.contacts)
+        people = b"".join(_pack_contact(each) for each in self.contacts)
         head = _HEAD.pack(
             self.version,
             _HEAD.size + len(people) + CHECKSUM_SIZE,
@@ -86,6 +91,14 @@ class Ticket:
             len(self.contacts),
         )
         return PREFIX + _to_base32(head + people + _checksum(head + people))
+
+    def text_within(self, size: int) -> str:
+        """The same in at most `size` characters: the last contacts are left out. One always fits 1,000."""
+        text, kept = self.text(), self.contacts
+        while len(text) > size and len(kept) > 1:
+            kept = kept[:-1]
+            text = replace(self, contacts=kept).text()
+        return text
 
     @classmethod
     def parse(cls, text: str) -> Ticket:
@@ -105,6 +118,10 @@ class Ticket:
             raise BadTicket("this ticket was mistyped; copy it again, whole") from None
 
 
+def _pack_contact(contact: Contact) -> bytes:
+    return contact.member + addresses.pack_list(contact.addresses) + names.pack_list(contact.names)
+
+
 def _not_a_ticket(letters: str) -> str:
     if PREFIX.startswith(letters) and letters:
         return "this ticket is cut off; copy it again, whole"
@@ -119,12 +136,9 @@ def _to_base32(data: bytes) -> str:
 
 def _from_base32(letters: str) -> tuple[bytes, bool]:
     """All whole bytes, and whether no encoding but this one stands for them (left-over bits are zero)."""
-    number = 0
-    for letter in letters:
-        place = _ALPHABET.find(letter)
-        if place < 0:
-            raise BadTicket("this ticket was mistyped: it has a character that no ticket has")
-        number = number << 5 | place
+    if not set(letters) <= set(_ALPHABET):
+        raise BadTicket("this ticket was mistyped: it has a character that no ticket has")
+    number = int(letters.translate(_AS_DIGITS), 32) if letters else 0
     size, left_over = divmod(5 * len(letters), 8)
     is_exact = left_over < 5 and not number & ((1 << left_over) - 1)
     return (number >> left_over).to_bytes(size, "big"), is_exact
@@ -147,7 +161,8 @@ def _unpack_untrusted(raw: bytes, is_exact: bool) -> Ticket:
     for _ in range(count):
         member = MemberId(raw[offset : offset + MEMBER_ID_SIZE])
         found, offset = addresses.unpack_list_untrusted(raw, offset + MEMBER_ID_SIZE)
-        contacts.append(Contact(member, found))
+        named, offset = names.unpack_list_untrusted(raw, offset)
+        contacts.append(Contact(member, found, named))
     if offset != size - CHECKSUM_SIZE or size != len(raw):
         raise MalformedBytes("ticket size")
     return Ticket(ClusterId(cluster), tuple(contacts), gate, invite_id, invite_secret, expires_at, version)

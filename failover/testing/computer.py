@@ -44,6 +44,8 @@ class Computer:
         self.disk = SimulatedDisk(directory)
         self.disk_s = disk_s
         self.address = world.network.new_address()
+        self.given: tuple[str, ...] = ()
+        """Addresses and names that its owner gave for it."""
         self.wall_clock_error_s = world.dice.uniform(-2.0, 2.0)
         """Within which the clocks of players' computers agree."""
         self.process: Process | None = None

@@ -95,6 +95,7 @@ class Process:
             open_writer=self._open_writer,
             look_at_computer=self._look_at_computer,
             open_board=None if self.world.lan is None else self.world.lan.open_for(computer.number),
+            resolve=self.world.resolve,
             look_on=self._put_together,
             tends_garbage=False,
         )
@@ -108,6 +109,7 @@ class Process:
                 name=computer.name,
                 settings=self._program.settings,
                 transport=self.socket,
+                addresses=computer.given,
                 surroundings=surroundings,
             ) as member:
                 self.member = member

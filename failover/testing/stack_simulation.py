@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import trio
+
 from failover.errors import FailoverError
 from failover.events import Event, MemberLeft, StateDiverged, StopHost
 from failover.testing.checkers import NoProgress, Violation
@@ -65,6 +67,10 @@ class StackSimulation:
         self.network = Network(self.time, self.dice, link or Link(), self.happened)
         self.lan: SimulatedLan | None = None
         """Give one before the first computer starts, and members that moved look for each other on it."""
+        self.names: dict[str, list[str]] = {}
+        """What the one name server knows: a machine's name, its ips."""
+        self.asked: Counter[str] = Counter()
+        """How often it was asked for a name."""
         self.onlooker = Onlooker(self, digest_every)
         self.computers: list[Computer] = []
         self.last_lines: deque[str] = deque(maxlen=TRACE_KEPT)
@@ -196,6 +202,14 @@ class StackSimulation:
         self.last_lines.append(line)
         if self._trace is not None:
             self._trace(line)
+
+    async def resolve(self, host: str) -> list[str]:
+        """Ask the name server; for `Surroundings.resolve`."""
+        await trio.lowlevel.checkpoint()
+        self.asked[host] += 1
+        if host not in self.names:
+            raise OSError(f"{host} is not known")
+        return self.names[host]
 
     # --- looking ---
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from failover.errors import Unreachable
 from failover.finding import MISSING_S
 from failover.ids import MemberId
+from failover.naming import AGAIN_S
 from failover.net.addresses import Address
 from failover.net.discovery import announcement
+from failover.net.names import Name
+from failover.net.tickets import Contact, Ticket
+from failover.records import MemberInfo
 from failover.testing.computer import Computer
 from failover.testing.simulated_lan import SimulatedLan
 from failover.testing.stack_simulation import StackSimulation
-from tests.simulation.stories import CALM_S, play, quiet
+from tests.simulation.stories import CALM_S, ask, play, quiet
 
 
 def world_with_lan(seed: int) -> StackSimulation:
@@ -74,8 +81,12 @@ def test_a_member_that_comes_back_elsewhere_while_the_others_play_on_is_found():
 
 
 def heard_by(computer: Computer) -> list[MemberId]:
-    peers = computer.process.running.peers
-    return [member for member in computer.process.running.neighbours.members if peers.is_connected(member)]
+    running = computer.process.running
+    return (
+        []
+        if running is None
+        else [each for each in running.neighbours.members if running.peers.is_connected(each)]
+    )
 
 
 def test_lists_of_addresses_hammer_no_victim():
@@ -109,3 +120,95 @@ def test_lists_of_addresses_hammer_no_victim():
         other.address = world.network.new_address()
         other.start()
         world.run_until(lambda: len(heard_by(one)) == 1, 20.0)
+
+
+# Addresses that people give, and names of machines.
+
+
+def put_up(world: StackSimulation, players: int, given: list[str]) -> list[Computer]:
+    """As `play`, but the first computer's owner gave addresses for it."""
+    computers = [world.add_computer() for _ in range(players)]
+    computers[0].given = tuple(given)
+    world.found()
+    world.bring_in(computers[1:])
+    world.run(CALM_S)
+    return computers
+
+
+def test_a_ticket_with_a_name_outlives_the_address():
+    with StackSimulation(4, quiet()) as world:
+        first = world.add_computer()
+        first.given = (f"game.example.org:{first.address.port}",)
+        world.names["game.example.org"] = [first.address.ip]
+        world.found()
+        ticket = ask(first, lambda member: member.invite(uses=4, expires_s=0))
+        world.run(1.0)
+        first.process.close()
+        world.run(3.0)
+        first.address = world.network.new_address()
+        first.start()
+        world.run_until(lambda: has_host(world), 10.0)
+        world.names["game.example.org"] = ["10.99.0.1", first.address.ip, "224.0.0.1"]
+        newcomer = world.add_computer()
+        newcomer.ticket = ticket[0]
+        newcomer.start()
+        world.run_until(lambda: newcomer.is_open, 10.0)
+
+
+def test_members_find_who_moved_by_a_name_that_points_elsewhere_now():
+    with StackSimulation(5, quiet()) as world:
+        world.names["game.example.org"] = ["10.0.0.1"]
+        computers = put_up(world, 2, ["game.example.org:50000"])
+        assert world.asked["game.example.org"] == 1, "by the newcomer; while all are heard, nobody asks"
+        all_move(world, computers)
+        world.names["game.example.org"] = ["10.77.0.9", computers[0].address.ip]
+        took_s = world.run_until(lambda: len(heard_by(computers[1])) == 1, 60.0)
+        assert took_s < AGAIN_S + 10.0
+        asked = world.asked["game.example.org"]
+        world.run(120.0)
+        assert world.asked["game.example.org"] == asked
+
+
+def test_a_name_that_nobody_knows_costs_one_line_and_the_others_go_on(caplog):
+    with StackSimulation(6, quiet()) as world:
+        computers = put_up(world, 2, ["nowhere.example.org:7777", "10.0.0.1:50000"])
+        assert has_host(world) and len(heard_by(computers[1])) == 1
+        computers[0].process.close()
+        world.run(200.0)
+        assert 4 <= world.asked["nowhere.example.org"] <= 2 + 200 / AGAIN_S
+        lines = [record.getMessage() for record in caplog.records if "nowhere.example.org" in record.getMessage()]
+        assert len(lines) == 2, "one by the newcomer as it joined, one by the member"
+
+
+def test_a_ticket_of_nothing_but_unknown_names_gets_one_clear_line():
+    with StackSimulation(7, quiet()) as world:
+        computers = [world.add_computer()]
+        world.found()
+        ticket = ask(computers[0], lambda member: member.invite())
+        world.run(1.0)
+        parsed = Ticket.parse(ticket[0])
+        only_names = replace(
+            parsed, contacts=(Contact(parsed.contacts[0].member, (), (Name("nowhere.example.org", 7777),)),)
+        )
+        newcomer = world.add_computer()
+        newcomer.ticket = only_names.text()
+        newcomer.start()
+        world.run_until(lambda: newcomer.process is None, 10.0)
+        assert isinstance(newcomer.last_error, Unreachable) and "nowhere.example.org" in str(newcomer.last_error)
+
+
+def test_names_of_one_member_cost_the_name_server_little():
+    """Address lists used to hammer a victim: here the victim would be a name server."""
+    with StackSimulation(8, quiet()) as world:
+        computers = put_up(world, 2, [])
+        book = computers[0].process.running.neighbours.names
+        info = MemberInfo(computers[1].member, "x", tuple(f"n{number}.example.org:7" for number in range(8)))
+        assert len(info.parsed_names()) == 2
+        computers[1].process.close()
+        world.run(3.0)
+        missing = {computers[1].member: [Name(f"n{number}.example.org", 7) for number in range(8)]}
+        computers[0].process.carry_out(
+            lambda member: book.keep_asking(lambda: missing, lambda member: None), print
+        )
+        world.run(60.0)
+        assert sum(world.asked.values()) <= 2 * 3

@@ -16,6 +16,7 @@ from failover.net import cookies, frames, handshake, noise
 from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.compiler import fields_of
+from failover.net.names import Name
 from failover.net.tickets import Contact, Ticket
 from failover.raft.membership import Membership
 from failover.wire import WIRE
@@ -295,7 +296,7 @@ def golden() -> dict[str, Any]:
         datagrams.append({"type": "DATA", "from": sender, "says": said, "hex": channel.seal(content)})
     ticket = Ticket(
         ClusterId(KEYS["cluster"]),
-        (Contact(_member(1), (HOME, V6)), Contact(_member(2), (HOME,))),
+        (Contact(_member(1), (HOME, V6)), Contact(_member(2), (HOME,), (Name("game.example.org", 7777),))),
         KEYS["gate"],
         b"i" * 16,
         b"s" * 32,

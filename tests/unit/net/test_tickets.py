@@ -7,11 +7,23 @@ from hypothesis import strategies as st
 from failover.errors import BadTicket
 from failover.ids import ClusterId, MemberId
 from failover.net.addresses import Address
+from failover.net.names import Name
 from failover.net.tickets import _ALPHABET, PREFIX, Contact, Ticket, _checksum, _to_base32
 
 sized = lambda size: st.binary(min_size=size, max_size=size)  # noqa: E731
 any_address = st.builds(Address, st.ip_addresses().map(str), st.integers(0, 65535))
-contacts = st.builds(Contact, sized(32).map(MemberId), st.lists(any_address, min_size=1, max_size=4).map(tuple))
+any_name = st.builds(
+    Name, st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9]\.example", fullmatch=True), st.integers(1, 65535)
+)
+contacts = st.one_of(
+    st.builds(Contact, sized(32).map(MemberId), st.lists(any_address, min_size=1, max_size=4).map(tuple)),
+    st.builds(
+        Contact,
+        sized(32).map(MemberId),
+        st.lists(any_address, max_size=2).map(tuple),
+        st.lists(any_name, min_size=1, max_size=2).map(tuple),
+    ),
+)
 tickets = st.builds(
     Ticket,
     cluster=sized(16).map(ClusterId),

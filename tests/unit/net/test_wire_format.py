@@ -183,6 +183,8 @@ def test_the_golden_ticket_says_what_it_was_made_to_say():
     assert (said["invite"], said["secret"]) == (b"i" * 16, b"s" * 32)
     ports = [[each["port"] for each in contact["addresses"]["list"]] for contact in said["contacts"]]
     assert ports == [[7777, 7777], [7777]]
+    names = [[(each["host"], each["port"]) for each in contact["names"]] for contact in said["contacts"]]
+    assert names == [[], [("game.example.org", 7777)]]
     assert said["checksum"] == blake2s(b"failover ticket" + raw[:-5], digest_size=5).digest()
 
 
