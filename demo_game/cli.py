@@ -52,7 +52,7 @@ _who = _options(
         "--data", type=click.Path(path_type=Path), help="Data folder; name an old one to resume its game."
     ),
     click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port; 0 takes a free one."),
-    click.option("--bind", default="0.0.0.0", help="Address to listen on; 0.0.0.0 = all."),  # noqa: S104
+    click.option("--bind", default="::", help="Address to listen on; :: = all."),
     click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write a log to this file."),
     click.option("--headless", is_flag=True, help="Play like a bot, without a board."),
     click.option("--skill", type=_SKILLS, default="hard", help="How well --headless plays."),

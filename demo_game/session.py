@@ -41,7 +41,7 @@ class Opening:
     ticket: str | None = None
     found: bool = False
     port: int = 0
-    bind: str = "0.0.0.0"  # noqa: S104 - the others are on other machines
+    bind: str = "::"
     pace: Pace = field(default_factory=Pace)
     journal: Journal = field(default_factory=Journal)
     record: bool = False

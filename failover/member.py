@@ -302,7 +302,7 @@ async def open_member(
     found: bool = False,
     serve: Serve | None = None,
     name: str = "member",
-    bind: str = "0.0.0.0",  # noqa: S104  # the others are on other machines
+    bind: str = "::",
     port: int = 0,
     addresses: Sequence[str] = (),
     settings: Settings | None = None,
@@ -321,7 +321,7 @@ async def open_member(
         found: found a cluster if the storage is new and there is no ticket.
         serve: the server function; runs on exactly one member at a time. None proposes every request as it comes.
         name: at most 64 bytes of UTF-8; for people.
-        bind: the address to listen on; "0.0.0.0" = all.
+        bind: the address to listen on; "::" = all, of IPv6 and of IPv4; "0.0.0.0" = all of IPv4.
         port: the UDP port; 0 = that of the last run, or any free one.
         addresses: where else others may reach this member, for tickets and for the others: "203.0.113.5:7777",
             "[2001:db8::1]:7777", "game.example.org:7777" (all addresses of the name, asked for again and again, so

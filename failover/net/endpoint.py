@@ -13,6 +13,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 import psutil
@@ -21,6 +22,8 @@ import trio
 from failover.errors import BadAddress, PortInUse
 from failover.net.addresses import Address
 
+ALL = "::"
+"""The word for all addresses of this machine: IPv6, and IPv4 on the same socket."""
 RECEIVE_BUFFER_SIZE = 4 << 20
 """Asked of the system, which may give less: room for what arrives while the process is not scheduled."""
 DATAGRAM_READ_SIZE = 2048
@@ -69,8 +72,7 @@ class UdpTransport:
     """One unconnected, non-blocking UDP socket.
 
     Args:
-        bind: an IP address of this machine; "0.0.0.0" = all of IPv4, "::" = all of IPv6, and of IPv4 where the
-            system allows both on one socket.
+        bind: an IP address of this machine; "::" = all that it has, of IPv6 and of IPv4; "0.0.0.0" = all of IPv4.
         port: 0 = any free one.
 
     Raises:
@@ -78,15 +80,15 @@ class UdpTransport:
         BadAddress: `bind` is no IP address, or not one of this machine.
     """
 
-    def __init__(self, bind: str = "0.0.0.0", port: int = 0) -> None:  # noqa: S104  # players are on other machines
+    def __init__(self, bind: str = ALL, port: int = 0) -> None:
         self.counters: Counter[str] = Counter()
         """What could not be sent or received, by the name of the system's error."""
-        self._is_dual = bind == "::"
         self._socket = _open_socket(bind, port)
         name = self._socket.getsockname()
         self.address = Address(name[0], name[1])
         """What the socket is bound to, with the port that the system chose."""
         self._is_ipv6 = self._socket.family == socket.AF_INET6
+        self._is_dual = self._is_ipv6 and bind == ALL
         self._sendto = self._socket.sendto
         self._recvfrom = self._socket.recvfrom
 
@@ -149,14 +151,23 @@ def _open_socket(bind: str, port: int) -> socket.socket:
         ip = ipaddress.ip_address(bind)
     except ValueError:
         raise BadAddress(
-            f"{bind[:60]!r} is no IP address to bind to; 0.0.0.0 stands for all of this machine"
+            f"{bind[:60]!r} is no IP address to bind to; {ALL} stands for all of this machine"
         ) from None
     if not 0 <= port <= 65_535:
         raise BadAddress(f"{port} is no port; 0 stands for any free one, else 1 to 65535")
-    opened = socket.socket(socket.AF_INET if ip.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    if bind == ALL:
+        if socket.has_dualstack_ipv6():
+            with suppress(BadAddress):  # IPv6 is there, but switched off
+                return _bound(socket.AF_INET6, bind, port, is_dual=True)
+        return _bound(socket.AF_INET, "0.0.0.0", port)  # noqa: S104  # players are on other machines
+    return _bound(socket.AF_INET if ip.version == 4 else socket.AF_INET6, bind, port)
+
+
+def _bound(family: socket.AddressFamily, bind: str, port: int, *, is_dual: bool = False) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
-        _set_options(opened, is_dual=bind == "::")
+        _set_options(opened, is_dual=is_dual)
         opened.bind((bind, port))
     except OSError as error:
         opened.close()
@@ -176,7 +187,7 @@ def _set_options(opened: socket.socket, *, is_dual: bool) -> None:
     if sys.platform == "linux":
         if opened.family == socket.AF_INET6:
             options.append((socket.IPPROTO_IPV6, _LINUX_IPV6_MTU_DISCOVER, _LINUX_IP_PMTUDISC_PROBE))
-        else:
+        if opened.family == socket.AF_INET or is_dual:
             options.append((socket.IPPROTO_IP, _LINUX_IP_MTU_DISCOVER, _LINUX_IP_PMTUDISC_PROBE))
     for level, option, value in options:
         try:

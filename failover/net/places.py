@@ -54,9 +54,11 @@ def is_fair(claimed: Address, own: Iterable[Address]) -> bool:
     talk to itself; to a port below 1024 only if this member listens on one too.
     """
     ip = ipaddress.ip_address(claimed.ip)
+    mine = [(ipaddress.ip_address(address.ip), address.port) for address in own]
+    if mine and all(each.version != ip.version for each, _ in mine):
+        return False  # no way from here to there
     if ip.is_multicast or ip.is_unspecified or ip == _BROADCAST or claimed.port == 0:
         return False
-    mine = [(ipaddress.ip_address(address.ip), address.port) for address in own]
     if ip.is_loopback and not all(each.is_loopback for each, _ in mine):
         return False
     return claimed.port >= LOW_PORT or any(port < LOW_PORT for _, port in mine)

@@ -151,7 +151,7 @@ class Homes:
             self._emulation.close()
         self._namespaces.close()
 
-    def places(self, bind: str = "0.0.0.0") -> Iterator[dict[str, Any]]:
+    def places(self, bind: str = "::") -> Iterator[dict[str, Any]]:
         """For `Cluster`: where each of its members runs, in order. They bind to all addresses, as games do."""
         return iter([{"prefix": place.prefix, "bind": bind} for place in self.members])
 

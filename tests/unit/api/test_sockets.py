@@ -1,5 +1,8 @@
 """The same over real sockets and a real disk: one test of every feature that touches them."""
 
+import socket
+
+import pytest
 import trio
 from world import Ledger, until
 
@@ -51,3 +54,15 @@ async def test_a_member_whose_port_was_taken_meanwhile_takes_another(tmp_path):
             await until(lambda: member.is_host)
     finally:
         taken.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize(("founder", "joiner"), [("::1", "::1"), ("::", "127.0.0.1"), ("127.0.0.1", "::")])
+async def test_members_meet_over_ipv6_and_ipv4(founder, joiner):
+    async with failover.open_member(Ledger(), found=True, bind=founder) as first:
+        await until(lambda: first.is_host)
+        ticket = await first.invite()
+        async with failover.open_member(Ledger(), ticket=ticket, bind=joiner) as second:
+            assert await second.request(b"hello") == b"0"
+            (link,) = [member.link for member in second.status().members if member.link is not None]
+            assert link.path in ("lan", "direct")

@@ -1,5 +1,6 @@
 """Real sockets on loopback, port 0."""
 
+import ipaddress
 import random
 import socket
 import sys
@@ -125,7 +126,7 @@ def test_local_addresses_end_with_loopback():
     transport = UdpTransport()
     found = transport.local_addresses
     assert found and all(address.port == transport.address.port for address in found)
-    loopback = [address.ip.startswith("127.") for address in found]
+    loopback = [ipaddress.ip_address(address.ip).is_loopback for address in found]
     assert loopback == sorted(loopback)
     transport.close()
 

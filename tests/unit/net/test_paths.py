@@ -130,7 +130,7 @@ def test_no_way_back_within_two_seconds_unless_the_new_path_is_dead():
 
 
 def test_what_others_claim_is_tried_only_where_that_is_fair():
-    own = (Address("192.168.1.5", 7777), Address("127.0.0.1", 7777))
+    own = (Address("192.168.1.5", 7777), Address("2001:db8::5", 7777), Address("127.0.0.1", 7777))
     fair = ["192.0.2.1", "10.0.0.7", "fd00::1", "2001:db8::1", "169.254.3.4"]
     assert all(is_fair(Address(ip, 7000), own) for ip in fair)
     for ip in ("127.0.0.1", "127.9.9.9", "::1", "224.0.0.251", "ff02::fb", "255.255.255.255", "0.0.0.0", "::"):
@@ -138,6 +138,7 @@ def test_what_others_claim_is_tried_only_where_that_is_fair():
     assert not is_fair(Address("192.0.2.1", 53), own) and not is_fair(Address("192.0.2.1", 0), own)
     assert is_fair(Address("127.0.0.1", 7000), (Address("127.0.0.1", 7777),)), "nothing but itself: a test, a demo"
     assert is_fair(Address("192.0.2.1", 443), (Address("192.0.2.9", 443),)), "it is so configured"
+    assert not is_fair(Address("2001:db8::1", 7000), own[:1]), "no way there"
 
 
 def test_address_lists_cannot_be_used_to_hammer_a_victim():
