@@ -24,7 +24,6 @@ from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Founding, MemberInfo
-from failover.snapshotting import open_sink
 from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
@@ -216,6 +215,10 @@ def _open_peers(
         entropy=entropy,
         addresses=info.parsed_addresses(),
         guest_kinds=GUEST_KINDS,
-        open_sink=open_sink,
+        open_sink=_no_snapshots_yet,
         note_key=line.note_key,
     )
+
+
+def _no_snapshots_yet(member: MemberId, header: object, size: int) -> None:
+    """`Snapshots` takes them as soon as there is a member to take them for."""

@@ -8,6 +8,8 @@ at once: when each was one long job of the writer, commits waited for it on ever
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,10 @@ IN_MEMORY_MAX = 4 * 1024 * 1024
 """Larger ones go to a temporary file."""
 PIECE = 256 * 1024
 """What one job of the writer stores or reads: a write of the log waits for no more than this."""
+WAITING_MAX = 4 * 1024 * 1024
+"""Bytes of a snapshot from a peer that wait for a slow disk; more is not taken, and comes again."""
+HASHED_AT_ONCE = 4 * 1024 * 1024
+"""In one job of the writer: some milliseconds."""
 COPY_TRIES = 3
 """A snapshot that makes way for a newer one while it is read is read again so often."""
 COPY_KEPT_S = 60.0
@@ -51,9 +57,10 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 class FileSource:
     """A snapshot in a temporary file, for sending (`SnapshotSource`)."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
+    def __init__(self, file: IO[bytes], size: int, digest: bytes) -> None:
         self._file = file
         self.size = size
+        self.digest = digest
 
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset` on."""
@@ -62,28 +69,93 @@ class FileSource:
 
 
 class FileSink:
-    """Where a snapshot from a peer goes (`SnapshotSink`)."""
+    """Where a snapshot from a peer goes (`SnapshotSink`): a temporary file, which the writer writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Callable[[Callable[[], object], Callable[[object], None]], None]) -> None:
+        self._run = run
         self._file = Spool()
+        self._size = 0
+        self._pieces: list[tuple[int, bytes]] = []
+        self._pieces_size = 0
+        self._waiting_size = 0
+        """Bytes that the writer was given and has not written yet."""
+        self._error: OSError | None = None
+        self._outcome: object = None
+        self._is_aborted = False
 
-    def write(self, data: bytes) -> None:
-        """The next piece."""
-        self._file.write(data)
+    @property
+    def is_busy(self) -> bool:
+        """Whether the disk is behind by more than what may be held for it."""
+        return self._waiting_size >= WAITING_MAX
 
-    def finish(self) -> IO[bytes]:
-        """All is there: the file, at its beginning."""
-        self._file.seek(0)
-        return self._file
+    def write(self, offset: int, data: bytes) -> None:
+        """Take a piece; a job of the writer has many."""
+        if self._error is not None:
+            raise self._error
+        self._pieces.append((offset, data))
+        self._pieces_size += len(data)
+        self._size = max(self._size, offset + len(data))
+        if self._pieces_size >= PIECE:
+            self._flush()
+
+    def finish(self, digest: bytes) -> None:
+        """Write the rest, then look at all of it, in steps."""
+        self._flush()
+        found = hashlib.sha256()
+
+        def look(offset: int) -> None:
+            def step() -> None:
+                self._file.seek(offset)
+                found.update(self._file.read(HASHED_AT_ONCE))
+
+            def done(_: object) -> None:
+                if offset + HASHED_AT_ONCE < self._size:
+                    look(offset + HASHED_AT_ONCE)
+                else:
+                    self._outcome = self._file if hmac.compare_digest(found.digest(), digest) else False
+
+            self._carry_out(step, done)
+
+        look(0)
+
+    def outcome(self) -> object:
+        """None, False, or the file."""
+        if self._error is not None:
+            raise self._error
+        return self._outcome
 
     def abort(self) -> None:
-        """Throw it away."""
-        self._file.close()
+        """Throw it away, after what the writer is doing to it."""
+        self._is_aborted = True
+        self._pieces.clear()
+        self._run(self._file.close, lambda _: None)
 
+    def _flush(self) -> None:
+        pieces, size = sorted(self._pieces), self._pieces_size
+        self._pieces, self._pieces_size = [], 0
+        self._waiting_size += size
 
-def open_sink(member: MemberId, header: object, size: int) -> FileSink | None:
-    """Take what announces itself as a snapshot, nothing else."""
-    return FileSink() if isinstance(header, InstallSnapshot) else None
+        def write() -> None:
+            for offset, data in pieces:
+                self._file.seek(offset)
+                self._file.write(data)
+
+        def written(_: object) -> None:
+            self._waiting_size -= size
+
+        self._carry_out(write, written)
+
+    def _carry_out(self, job: Callable[[], None], done: Callable[[object], None]) -> None:
+        """A temporary folder that is full ends this transfer; it says nothing about the member's storage."""
+
+        def guarded() -> None:
+            if self._error is None and not self._is_aborted:
+                try:
+                    job()
+                except OSError as error:
+                    self._error = error
+
+        self._run(guarded, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +191,7 @@ class Snapshots:
         """Snapshots from a leader: one of our own that is being stored meanwhile makes way."""
         self._copying = trio.Lock()
         self._copy: _Copy | None = None
+        driver.peers.set_open_sink(self.open_sink)
 
     # --- taking ---
 
@@ -174,11 +247,11 @@ class Snapshots:
             if self._copy is not None and self._copy.meta == meta:
                 return self._copy
             self._copy = None
-            file, pieces = Spool(), self._storage.read_snapshot()
-            while (copied := await self._on_disk(partial(_copy_piece, pieces, file))) == PIECE:
+            file, digest, pieces = Spool(), hashlib.sha256(), self._storage.read_snapshot()
+            while (copied := await self._on_disk(partial(_copy_piece, pieces, file, digest))) == PIECE:
                 pass
             if copied is not None:
-                self._copy = _Copy(meta, FileSource(file, file.tell()))
+                self._copy = _Copy(meta, FileSource(file, file.tell(), digest.digest()))
                 self._nursery.start_soon(self._forget, self._copy)
                 return self._copy
         return None
@@ -189,6 +262,10 @@ class Snapshots:
             self._copy = None
 
     # --- receiving ---
+
+    def open_sink(self, member: MemberId, header: object, size: int) -> FileSink | None:
+        """Take what announces itself as a snapshot, nothing else."""
+        return FileSink(self._driver.writer.run) if isinstance(header, InstallSnapshot) else None
 
     def install(self, meta: SnapshotMeta, received: object) -> None:
         """Store what a leader sent, then restore the machine from it."""
@@ -278,12 +355,13 @@ def _add_from(file: IO[bytes], offset: int, writer: SnapshotWriter) -> None:
     writer.add(file.read(PIECE))
 
 
-def _copy_piece(pieces: Iterator[bytes], file: IO[bytes]) -> int | None:
-    """Copy some; returns `PIECE` if there may be more, and None if a newer snapshot took its place."""
+def _copy_piece(pieces: Iterator[bytes], file: IO[bytes], digest: hashlib._Hash) -> int | None:
+    """Copy and hash some; returns `PIECE` if there may be more, and None if a newer snapshot took its place."""
     copied = 0
     try:
         while copied < PIECE and (piece := next(pieces, b"")):
             file.write(piece)
+            digest.update(piece)
             copied += len(piece)
     except StorageFailed:
         return None

@@ -30,7 +30,7 @@ ACK_DELAY_S = 0.005
 WINDOW_FIRST = 8
 WINDOW_MIN = 4
 BATCH_WINDOW_MIN = 16
-WINDOW_MAX = 1024
+WINDOW_MAX = 4096
 """Chunks; also how far beyond the first missing chunk a receiver keeps what arrives."""
 QUEUE_IGNORED_S = 0.004
 """A delay up to this above `base` is no queue."""
@@ -39,7 +39,7 @@ QUEUE_SHARE = 0.2
 STEP = 0.5
 """How much of the way to its new value the window goes in one round trip."""
 BASE_KEPT_S = 10.0
-DRAIN, DRAIN_ROUND_TRIPS = 1 / 4, 1.5
+DRAIN, DRAIN_ROUND_TRIPS = 1 / 4, 2.0
 """So much of the window is used for so long, after start-up and every `BASE_KEPT_S`."""
 HEAVY_LOSS = 0.1
 """Of the chunks of a round trip; the window then shrinks to what came through."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from failover.ids import ClusterId, MemberId, SecretKey
 from failover.net.addresses import ADDRESSES_MAX, Address
+from failover.net.arriving import Shelf
 from failover.net.bounds import Range
 from failover.net.channel import Channel
 from failover.net.codec import Codec
@@ -96,6 +97,7 @@ class Context:
     lane: Lane = field(init=False)
     complaints: Complaints = field(default_factory=Complaints)
     budget: Budget = field(default_factory=Budget)
+    shelf: Shelf = field(default_factory=Shelf)
     inbox: list[tuple[MemberId, object]] = field(default_factory=list)
     guest_inbox: list[tuple[MemberId, object]] = field(default_factory=list)
     snapshot_inbox: list[tuple[MemberId, object, object]] = field(default_factory=list)

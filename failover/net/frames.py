@@ -25,9 +25,9 @@ PASS_ON, PASSED_ON = 0, 1
 """Directions of a RELAY."""
 
 _U16, _U32, _U64 = Struct("<H"), Struct("<I"), Struct("<Q")
-_OPEN = Struct("<BIBQH")
+_OPEN = Struct("<BIBQB")
 _CHUNK = Struct("<BIIH")
-_ACK = Struct("<BIIB")
+_ACK = Struct("<BIIH")
 _END = Struct("<BIB")
 _BODY = Struct("<BH")
 _UNRELIABLE = Struct("<BB16sQH")
@@ -36,8 +36,10 @@ MESSAGE_SIZE_MAX = FRAMES_SIZE_MAX - _BODY.size
 """Bytes of an encoded message that still go into one datagram; larger ones travel as a transfer."""
 HEADER_SIZE_MAX = 1024
 """Bytes of the message that announces a snapshot."""
-BITMAP_SIZE_MAX = 128
-"""1,024 chunks beyond the first one that is missing."""
+BITMAP_SIZE_MAX = 512
+"""4,096 chunks beyond the first one that is missing."""
+DIGEST_SIZE = 32
+"""SHA-256 of a snapshot's content."""
 CHUNK_SIZE = 1088
 """Every chunk but the last. Chosen so that OPEN of a batch and a chunk fit into one datagram."""
 UNRELIABLE_SIZE_MAX = 1024
@@ -78,14 +80,18 @@ class Open(NamedTuple):
     is_snapshot: bool
     size: int
     """Bytes of content. A claim: nothing is allocated from it."""
+    digest: bytes
+    """Of a snapshot: the SHA-256 of its content, by which one that broke off goes on. Of a batch: empty."""
     header: bytes
     """Of a snapshot: the encoded message that announces it. Of a batch: empty."""
 
 
 class Accept(NamedTuple):
-    """The receiver of a snapshot is ready for its chunks."""
+    """The receiver of a snapshot is ready for its chunks, but for those that it has: told as in an ACK."""
 
     transfer: int
+    below: int
+    bitmap: int
 
 
 class Chunk(NamedTuple):
@@ -190,14 +196,19 @@ def join(body: bytes) -> bytes:
     return _BODY.pack(JOIN, len(body)) + body
 
 
-def open_transfer(transfer: int, is_snapshot: bool, size: int, header: bytes) -> bytes:
-    """An OPEN."""
-    return _OPEN.pack(OPEN, transfer, is_snapshot, size, len(header)) + header
+def open_batch(transfer: int, size: int) -> bytes:
+    """An OPEN of a batch."""
+    return _OPEN.pack(OPEN, transfer, False, size, 0) + _U16.pack(0)
 
 
-def accept(transfer: int) -> bytes:
-    """An ACCEPT."""
-    return bytes([ACCEPT]) + _U32.pack(transfer)
+def open_snapshot(transfer: int, size: int, digest: bytes, header: bytes) -> bytes:
+    """An OPEN of a snapshot."""
+    return _OPEN.pack(OPEN, transfer, True, size, len(digest)) + digest + _U16.pack(len(header)) + header
+
+
+def accept(transfer: int, below: int, bitmap: int) -> bytes:
+    """An ACCEPT; the bitmap as in an ACK."""
+    return _arrived(ACCEPT, transfer, below, bitmap)
 
 
 def chunk(transfer: int, number: int, data: bytes) -> bytes:
@@ -207,8 +218,12 @@ def chunk(transfer: int, number: int, data: bytes) -> bytes:
 
 def ack(transfer: int, below: int, bitmap: int) -> bytes:
     """An ACK; the bitmap without its trailing zeros."""
+    return _arrived(ACK, transfer, below, bitmap)
+
+
+def _arrived(kind: int, transfer: int, below: int, bitmap: int) -> bytes:
     raw = bitmap.to_bytes((bitmap.bit_length() + 7) // 8, "little")
-    return _ACK.pack(ACK, transfer, below, len(raw)) + raw
+    return _ACK.pack(kind, transfer, below, len(raw)) + raw
 
 
 def end(transfer: int, by_sender: bool) -> bytes:
@@ -287,15 +302,22 @@ def _read_join(data: bytes, offset: int) -> tuple[Frame, int]:
 
 
 def _read_open(data: bytes, offset: int) -> tuple[Frame, int]:
-    _, transfer, kind, size, header_size = _OPEN.unpack_from(data, offset)
-    if kind > 1 or header_size > HEADER_SIZE_MAX or bool(header_size) != bool(kind):
-        raise MalformedBytes("OPEN")
+    _, transfer, kind, size, digest_size = _OPEN.unpack_from(data, offset)
     offset += _OPEN.size
-    return Open(transfer, bool(kind), size, _take(data, offset, header_size)), offset + header_size
+    digest = _take(data, offset, digest_size)
+    offset += digest_size
+    (header_size,) = _U16.unpack_from(data, offset)
+    if kind > 1 or digest_size != (DIGEST_SIZE if kind else 0):
+        raise MalformedBytes("OPEN")
+    if header_size > HEADER_SIZE_MAX or bool(header_size) != bool(kind):
+        raise MalformedBytes("OPEN")
+    offset += 2
+    return Open(transfer, bool(kind), size, digest, _take(data, offset, header_size)), offset + header_size
 
 
 def _read_accept(data: bytes, offset: int) -> tuple[Frame, int]:
-    return Accept(_U32.unpack_from(data, offset + 1)[0]), offset + 5
+    arrived, offset = _read_arrived(data, offset)
+    return Accept(*arrived), offset
 
 
 def _read_chunk(data: bytes, offset: int) -> tuple[Frame, int]:
@@ -305,11 +327,16 @@ def _read_chunk(data: bytes, offset: int) -> tuple[Frame, int]:
 
 
 def _read_ack(data: bytes, offset: int) -> tuple[Frame, int]:
+    arrived, offset = _read_arrived(data, offset)
+    return Ack(*arrived), offset
+
+
+def _read_arrived(data: bytes, offset: int) -> tuple[tuple[int, int, int], int]:
     _, transfer, below, size = _ACK.unpack_from(data, offset)
     if size > BITMAP_SIZE_MAX:
         raise MalformedBytes("ACK")
     offset += _ACK.size
-    return Ack(transfer, below, int.from_bytes(_take(data, offset, size), "little")), offset + size
+    return (transfer, below, int.from_bytes(_take(data, offset, size), "little")), offset + size
 
 
 def _read_end(data: bytes, offset: int) -> tuple[Frame, int]:

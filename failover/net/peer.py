@@ -74,6 +74,7 @@ class Peer:
             batch_received=self._message_received,
             snapshot_received=lambda header, result: context.snapshot_inbox.append((member, header, result)),
             budget=context.budget,
+            shelf=context.shelf,
             counters=context.counters,
         )
 

@@ -225,6 +225,10 @@ class Peers:
         """The open invites, id (16 bytes) -> secret (32 bytes). A guest's channel outlives it, for the answer."""
         self._gatekeeper.invites = dict(invites)
 
+    def set_open_sink(self, open_sink: OpenSink) -> None:
+        """Where snapshots go from now on."""
+        self._context.open_sink = open_sink
+
     def set_addresses(self, addresses: tuple[Address, ...], now: float) -> None:
         """Where this member can be reached now; connected peers are told."""
         self._context.addresses = addresses[:ADDRESSES_MAX]

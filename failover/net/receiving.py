@@ -4,12 +4,11 @@ claim exactly (a number, a length, a transfer) is dropped and counted (CVE-2014-
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Callable
 
 from failover.net import frames
+from failover.net.arriving import KEPT_S, Arriving, ArrivingBatch, ArrivingSnapshot, Shelf
 from failover.net.congestion import ACK_DELAY_S, WINDOW_MAX
 from failover.net.transfers import (
     BATCH_SILENCE_S,
@@ -18,15 +17,19 @@ from failover.net.transfers import (
     RECEIVED_BYTES_MAX,
     SNAPSHOT_SILENCE_S,
     SNAPSHOT_SIZE_MAX,
+    SNAPSHOTS_AT_ONCE,
     SnapshotSink,
-    chunk_count,
     chunk_size_at,
 )
 
 ACK_EVERY = 8
-"""Chunks in order per acknowledgement; out of order, every second one is answered."""
+"""Chunks per acknowledgement ..."""
+ACK_EVERY_WITH_GAPS = 4
+"""... and where some are missing."""
 REMEMBERED = 256
 """Finished transfers, so that a late chunk does not open one again but gets its last ACK again."""
+LOOK_AGAIN_S = 0.002
+"""How often a sink is asked whether it knows yet that all is right."""
 INFINITE = float("inf")
 
 
@@ -40,73 +43,6 @@ class Budget:
         self.used = 0
 
 
-class Incoming:
-    """One transfer on its way in."""
-
-    __slots__ = (
-        "_digest",
-        "_tail",
-        "ack_at",
-        "ahead",
-        "below",
-        "count",
-        "header",
-        "held",
-        "is_snapshot",
-        "pieces",
-        "sink",
-        "size",
-        "started_at",
-        "transfer",
-        "unanswered",
-        "written",
-    )
-
-    def __init__(self, opening: frames.Open, header: object, sink: SnapshotSink | None, now: float) -> None:
-        self.transfer, self.is_snapshot, self.size = opening.transfer, opening.is_snapshot, opening.size
-        self.count = chunk_count(self.is_snapshot, self.size)
-        self.header = header
-        self.sink = sink
-        self.started_at = now
-        self.below = 0
-        """All chunks before this one are here."""
-        self.ahead: dict[int, bytes] = {}
-        """Chunks beyond it, at most `WINDOW_MAX` away."""
-        self.pieces: list[bytes] = []
-        self.held = 0
-        """Bytes in `ahead` and `pieces`."""
-        self.written = 0
-        self.unanswered = 0
-        self.ack_at = INFINITE
-        self._digest = hashlib.sha256()
-        self._tail = b""
-
-    def take_in_order(self, data: bytes) -> None:
-        """The next chunk; a sink may raise OSError."""
-        self.below += 1
-        if self.sink is None:
-            self.pieces.append(data)
-            return
-        content = data[: self.size - self.written] if self.written < self.size else b""
-        self._tail += data[len(content) :]
-        if content:
-            self._digest.update(content)
-            self.written += len(content)
-            self.sink.write(content)
-
-    @property
-    def is_genuine(self) -> bool:
-        """Whether a complete snapshot has the digest that its sender computed."""
-        return hmac.compare_digest(self._tail, self._digest.digest())
-
-    def bitmap(self) -> int:
-        """Of the chunks beyond `below`; bit 0 is `below` + 1."""
-        bits = 0
-        for number in self.ahead:
-            bits |= 1 << (number - self.below - 1)
-        return bits
-
-
 class Receiver:
     """All transfers from one peer."""
 
@@ -118,6 +54,7 @@ class Receiver:
         batch_received: Callable[[bytes], None],
         snapshot_received: Callable[[object, object], None],
         budget: Budget,
+        shelf: Shelf,
         counters: Counter[str],
     ) -> None:
         self._emit = emit
@@ -125,12 +62,17 @@ class Receiver:
         self._batch_received = batch_received
         self._snapshot_received = snapshot_received
         self._budget = budget
+        self._shelf = shelf
         self._counters = counters
-        self._active: dict[int, Incoming] = {}
+        self._active: dict[int, ArrivingBatch | ArrivingSnapshot] = {}
         self._finished: dict[int, int] = {}
         """Transfer -> its chunks; 0 = it failed."""
         self._highest = 0
         self._heard_at = -INFINITE
+        self._quiet_at = INFINITE
+        """No later than the first transfer may be given up; looked at again when it has come."""
+        self._ack_at = INFINITE
+        """No later than the first acknowledgement is due."""
 
     @property
     def active(self) -> int:
@@ -139,17 +81,15 @@ class Receiver:
 
     @property
     def deadline(self) -> float:
-        """When `tick` has something to do."""
-        if not self._active:
-            return INFINITE
-        return min(min(each.ack_at, self._gives_up_at(each)) for each in self._active.values())
+        """When `tick` has something to do. Asked for after each chunk."""
+        return min(self._quiet_at, self._ack_at) if self._active else INFINITE
 
     def opened(self, frame: frames.Open, now: float) -> None:
         """OPEN: of something new, or again of something known."""
         known = self._active.get(frame.transfer)
         if known is not None:
-            if known.is_snapshot:
-                self._emit(frames.accept(frame.transfer), now)
+            if isinstance(known, ArrivingSnapshot):
+                self._emit(frames.accept(frame.transfer, *known.arrived), now)
             return
         if frame.transfer in self._finished or frame.transfer <= self._highest - REMEMBERED:
             self._answer_finished(frame.transfer, now)
@@ -159,24 +99,40 @@ class Receiver:
             self._refuse(frame.transfer, "transfer: too large", now)
             return
         self._highest = max(self._highest, frame.transfer)
-        self._make_room(frame.is_snapshot, now)
-        self._begin(frame, now)
+        self._make_room(frame.is_snapshot)
+        if frame.is_snapshot:
+            self._begin_snapshot(frame, now)
+        else:
+            self._begin(ArrivingBatch(frame, now), now)
 
-    def _begin(self, frame: frames.Open, now: float) -> None:
-        if not frame.is_snapshot:
-            self._active[frame.transfer] = Incoming(frame, None, None, now)
-            return
+    def _begin(self, arriving: ArrivingBatch | ArrivingSnapshot, now: float) -> None:
+        self._active[arriving.transfer] = arriving
+        self._quiet_at = min(self._quiet_at, self._gives_up_at(arriving))
+
+    def _begin_snapshot(self, frame: frames.Open, now: float) -> None:
         opened = self._open_sink(frame.header, frame.size)
         if opened is None:
             self._refuse(frame.transfer, "transfer: snapshot refused", now)
             return
-        header, sink = opened
-        self._active[frame.transfer] = Incoming(frame, header, sink, now)
-        self._emit(frames.accept(frame.transfer), now)
+        arriving = ArrivingSnapshot(frame, *opened, now)
+        kept = self._shelf.take(frame.digest, frame.size, now)
+        if kept is not None:
+            arriving.go_on_from(kept)
+        elif len(self._shelf.arriving) >= SNAPSHOTS_AT_ONCE:
+            arriving.sink.abort()
+            self._refuse(frame.transfer, "transfer: too many snapshots", now)
+            return
+        self._begin(arriving, now)
+        self._shelf.arriving[arriving] = lambda: self._drop(arriving)
+        self._emit(frames.accept(frame.transfer, *arriving.arrived), now)
+        if arriving.is_complete:
+            self._check(arriving, now)
 
-    def _make_room(self, is_snapshot: bool, now: float) -> None:
+    def _make_room(self, is_snapshot: bool) -> None:
         """The sender has at most four batches and one snapshot under way, so the oldest beyond is dead."""
-        same = sorted(each.transfer for each in self._active.values() if each.is_snapshot == is_snapshot)
+        same = sorted(
+            each.transfer for each in self._active.values() if isinstance(each, ArrivingSnapshot) == is_snapshot
+        )
         keep = 0 if is_snapshot else BATCHES_AT_ONCE - 1
         for transfer in same[: max(0, len(same) - keep)]:
             self._counters["transfer: superseded"] += 1
@@ -184,113 +140,125 @@ class Receiver:
 
     def chunk(self, frame: frames.Chunk, now: float) -> None:
         """CHUNK."""
-        incoming = self._active.get(frame.transfer)
-        if incoming is None:
+        arriving = self._active.get(frame.transfer)
+        if arriving is None:
             self._counters["transfer: chunk of none"] += 1
             self._answer_finished(frame.transfer, now)
             return
         number = frame.number
-        if number >= incoming.count or len(frame.data) != chunk_size_at(
-            number, incoming.is_snapshot, incoming.size
-        ):
+        if number >= arriving.count or len(frame.data) != chunk_size_at(number, arriving.size):
             self._counters["transfer: odd chunk"] += 1
             return
         self._heard_at = now
-        if number < incoming.below or number in incoming.ahead:
+        if arriving.has(number):
             self._counters["transfer: chunk twice"] += 1
-            incoming.ack_at = min(incoming.ack_at, now + ACK_DELAY_S)
-            return
-        in_order = number == incoming.below
-        beyond = number - incoming.below > WINDOW_MAX
-        if beyond or (
-            self._budget.used + len(frame.data) > self._budget.limit and not (in_order and incoming.sink)
-        ):
-            self._counters["transfer: no room for chunk"] += 1
+            if arriving.is_complete:
+                self._emit(frames.ack(arriving.transfer, *arriving.arrived), now)  # it is being checked: wait
+            else:
+                self._acknowledge_by(arriving, now + ACK_DELAY_S)
             return
         try:
-            self._store(incoming, number, frame.data)
+            if number - arriving.below > WINDOW_MAX or not self._has_room(arriving, len(frame.data)):
+                self._counters["transfer: no room for chunk"] += 1
+                return
+            arriving.store(number, frame.data)
         except OSError:
-            self._fail(incoming, "transfer: sink failed", now)
+            self._fail(arriving, "transfer: sink failed", now)
             return
-        self._after_chunk(incoming, in_order, now)
+        self._after_chunk(arriving, now)
 
-    def _store(self, incoming: Incoming, number: int, data: bytes) -> None:
-        if number != incoming.below:
-            incoming.ahead[number] = data
-            self._hold(incoming, len(data))
-            return
-        incoming.take_in_order(data)
-        if incoming.sink is None:
-            self._hold(incoming, len(data))
-        while incoming.below in incoming.ahead:
-            data = incoming.ahead.pop(incoming.below)
-            incoming.take_in_order(data)
-            if incoming.sink is not None:
-                self._hold(incoming, -len(data))
-
-    def _hold(self, incoming: Incoming, size: int) -> None:
-        incoming.held += size
+    def _has_room(self, arriving: ArrivingBatch | ArrivingSnapshot, size: int) -> bool:
+        if isinstance(arriving, ArrivingSnapshot):
+            return not arriving.sink.is_busy
+        if self._budget.used + size > self._budget.limit:
+            return False
         self._budget.used += size
+        return True
 
-    def _after_chunk(self, incoming: Incoming, in_order: bool, now: float) -> None:
-        incoming.unanswered += 1
-        if incoming.below == incoming.count:
-            self._complete(incoming, now)
-        elif incoming.unanswered >= (ACK_EVERY if in_order and not incoming.ahead else 2):
-            self._acknowledge(incoming, now)
+    def _after_chunk(self, arriving: ArrivingBatch | ArrivingSnapshot, now: float) -> None:
+        arriving.unanswered += 1
+        if arriving.is_complete:
+            if isinstance(arriving, ArrivingSnapshot):
+                self._check(arriving, now)
+            else:
+                self._finish(arriving, now)
+                self._batch_received(arriving.content())
+        elif arriving.unanswered >= (ACK_EVERY_WITH_GAPS if arriving.has_gaps else ACK_EVERY):
+            self._acknowledge(arriving, now)
         else:
-            incoming.ack_at = min(incoming.ack_at, now + ACK_DELAY_S)
+            self._acknowledge_by(arriving, now + ACK_DELAY_S)
 
-    def _acknowledge(self, incoming: Incoming, now: float) -> None:
-        incoming.unanswered = 0
-        incoming.ack_at = INFINITE
-        self._emit(frames.ack(incoming.transfer, incoming.below, incoming.bitmap()), now)
+    def _acknowledge_by(self, arriving: Arriving, due: float) -> None:
+        arriving.ack_at = min(arriving.ack_at, due)
+        self._ack_at = min(self._ack_at, due)
 
-    def _complete(self, incoming: Incoming, now: float) -> None:
-        result: object = None
-        if incoming.sink is not None:
-            if not incoming.is_genuine:
-                self._fail(incoming, "transfer: wrong digest", now)
-                return
-            try:
-                result = incoming.sink.finish()
-            except OSError:
-                self._fail(incoming, "transfer: sink failed", now)
-                return
-        self._emit(frames.ack(incoming.transfer, incoming.count, 0), now)
-        pieces = incoming.pieces
-        self._forget(incoming, incoming.count)
-        if incoming.sink is not None:
-            self._snapshot_received(incoming.header, result)
+    def _acknowledge(self, arriving: Arriving, now: float) -> None:
+        arriving.unanswered = 0
+        arriving.ack_at = INFINITE
+        self._emit(frames.ack(arriving.transfer, *arriving.arrived), now)
+
+    def _check(self, arriving: ArrivingSnapshot, now: float) -> None:
+        """All is there: have the sink look whether it is right, and ask it until it knows."""
+        try:
+            if not arriving.is_checked:
+                arriving.is_checked = True
+                arriving.sink.finish(arriving.digest)
+                self._acknowledge(arriving, now)
+            outcome = arriving.sink.outcome()
+        except OSError:
+            self._fail(arriving, "transfer: sink failed", now)
+            return
+        if outcome is None:
+            self._heard_at = now  # the sender has nothing to say meanwhile
+            self._acknowledge_by(arriving, now + LOOK_AGAIN_S)
+        elif outcome is False:
+            self._fail(arriving, "transfer: wrong digest", now)
         else:
-            self._batch_received(b"".join(pieces))
+            self._finish(arriving, now)
+            self._snapshot_received(arriving.header, outcome)
+
+    def _finish(self, arriving: ArrivingBatch | ArrivingSnapshot, now: float) -> None:
+        self._emit(frames.ack(arriving.transfer, arriving.count, 0), now)
+        self._forget(arriving, arriving.count)
 
     def ended(self, frame: frames.End) -> None:
         """The sender gave it up."""
-        incoming = self._active.get(frame.transfer)
-        if incoming is not None:
-            self._drop(incoming)
+        arriving = self._active.get(frame.transfer)
+        if arriving is not None:
+            self._drop(arriving)
 
     def tick(self, now: float) -> None:
         """Send the acknowledgements that are due; give up what is silent."""
-        for incoming in list(self._active.values()):
-            if now >= self._gives_up_at(incoming):
+        self._shelf.expire(now)
+        if now < self.deadline:
+            return
+        self._ack_at = self._quiet_at = INFINITE
+        for arriving in list(self._active.values()):
+            if now >= self._gives_up_at(arriving):
                 self._counters["transfer: sender silent"] += 1
-                self._drop(incoming)
-            elif now >= incoming.ack_at:
-                self._acknowledge(incoming, now)
+                self._drop(arriving)
+                continue
+            if now >= arriving.ack_at:
+                if isinstance(arriving, ArrivingSnapshot) and arriving.is_checked:
+                    arriving.ack_at = INFINITE
+                    self._check(arriving, now)
+                else:
+                    self._acknowledge(arriving, now)
+        for arriving in self._active.values():
+            self._ack_at = min(self._ack_at, arriving.ack_at)
+            self._quiet_at = min(self._quiet_at, self._gives_up_at(arriving))
 
     def reset(self) -> None:
         """The peer's process is a new one, and counts its transfers from the beginning."""
-        for incoming in list(self._active.values()):
-            self._drop(incoming)
+        for arriving in list(self._active.values()):
+            self._drop(arriving)
         self._finished.clear()
         self._highest = 0
 
-    def _gives_up_at(self, incoming: Incoming) -> float:
+    def _gives_up_at(self, arriving: Arriving) -> float:
         """Any chunk shows that the sender lives: one transfer may have to wait while others have the window."""
-        heard_at = max(incoming.started_at, self._heard_at)
-        return heard_at + (SNAPSHOT_SILENCE_S if incoming.is_snapshot else BATCH_SILENCE_S)
+        silence_s = SNAPSHOT_SILENCE_S if isinstance(arriving, ArrivingSnapshot) else BATCH_SILENCE_S
+        return max(arriving.started_at, self._heard_at) + silence_s
 
     def _answer_finished(self, transfer: int, now: float) -> None:
         count = self._finished.get(transfer)
@@ -304,20 +272,30 @@ class Receiver:
         self._remember(transfer, 0)
         self._emit(frames.end(transfer, False), now)
 
-    def _fail(self, incoming: Incoming, reason: str, now: float) -> None:
+    def _fail(self, arriving: ArrivingBatch | ArrivingSnapshot, reason: str, now: float) -> None:
+        """What is there is of no use."""
         self._counters[reason] += 1
-        self._drop(incoming)
-        self._emit(frames.end(incoming.transfer, False), now)
+        if isinstance(arriving, ArrivingSnapshot):
+            arriving.sink.abort()
+        self._forget(arriving, 0)
+        self._emit(frames.end(arriving.transfer, False), now)
 
-    def _drop(self, incoming: Incoming) -> None:
-        if incoming.sink is not None:
-            incoming.sink.abort()
-        self._forget(incoming, 0)
+    def _drop(self, arriving: ArrivingBatch | ArrivingSnapshot) -> None:
+        """The transfer is over; what it brought of a snapshot is kept for the next one."""
+        if isinstance(arriving, ArrivingSnapshot):
+            if arriving.is_checked or not (arriving.below or arriving.has_gaps):
+                arriving.sink.abort()
+            else:
+                self._shelf.put(arriving.keep(max(arriving.started_at, self._heard_at) + KEPT_S))
+        self._forget(arriving, 0)
 
-    def _forget(self, incoming: Incoming, count: int) -> None:
-        del self._active[incoming.transfer]
-        self._budget.used -= incoming.held
-        self._remember(incoming.transfer, count)
+    def _forget(self, arriving: ArrivingBatch | ArrivingSnapshot, count: int) -> None:
+        del self._active[arriving.transfer]
+        if isinstance(arriving, ArrivingSnapshot):
+            del self._shelf.arriving[arriving]
+        else:
+            self._budget.used -= arriving.held
+        self._remember(arriving.transfer, count)
 
     def _remember(self, transfer: int, count: int) -> None:
         self._finished[transfer] = count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
@@ -15,7 +14,6 @@ from failover.net.transfers import (
     BATCHES_AT_ONCE,
     BATCHES_WAITING_BYTES_MAX,
     BATCHES_WAITING_MAX,
-    DIGEST_SIZE,
     SNAPSHOT_SILENCE_S,
     MemorySource,
     SnapshotSource,
@@ -35,9 +33,7 @@ class Outgoing:
 
     __slots__ = (
         "_beyond",
-        "_digest",
         "_source",
-        "_tail",
         "accepted",
         "acknowledged",
         "arrived_sent_at",
@@ -58,8 +54,12 @@ class Outgoing:
     ) -> None:
         self.transfer = transfer
         self.is_snapshot = is_snapshot
-        self.opening = frames.open_transfer(transfer, is_snapshot, source.size, header)
-        self.count = chunk_count(is_snapshot, source.size)
+        self.opening = (
+            frames.open_snapshot(transfer, source.size, source.digest, header)
+            if is_snapshot
+            else frames.open_batch(transfer, source.size)
+        )
+        self.count = chunk_count(source.size)
         self.accepted = not is_snapshot
         self.open_at = now
         self.started_at = now
@@ -75,8 +75,17 @@ class Outgoing:
         self._beyond = 0
         """Of the chunks that arrived beyond `below`; bit 0 is `below` + 1."""
         self._source = source
-        self._digest = hashlib.sha256()
-        self._tail = b""
+
+    def begin_after(self, below: int, bitmap: int) -> bool:
+        """The receiver kept these from a transfer that broke off; False if that cannot be."""
+        reach = _reach(below, bitmap)
+        if reach > self.count or below >= self.count:
+            return False
+        self.accepted = self.acknowledged = True
+        self.below, self._beyond = below, bitmap
+        self.next_new = reach
+        self.lost.extend(number for number in range(below, reach) if not self.has_arrived(number))
+        return True
 
     def news(self, below: int, bitmap: int) -> list[int]:
         """Take in what an ACK says; returns the chunks of which it is the first to tell."""
@@ -90,6 +99,11 @@ class Outgoing:
         """Whether an ACK told of it."""
         return number < self.below or bool(number > self.below and self._beyond >> (number - self.below - 1) & 1)
 
+    @property
+    def waits_for_the_end(self) -> bool:
+        """Whether all was sent and answered, but not that it is complete: that answer may be lost."""
+        return self.accepted and not self.in_flight and not self.lost and self.next_new == self.count
+
     def next_chunk(self) -> int | None:
         """The chunk to send next: lost ones first."""
         if not self.accepted:
@@ -101,14 +115,7 @@ class Outgoing:
     def frame(self, number: int) -> bytes:
         """The frames that carry chunk `number`."""
         size, offset = self._source.size, number * CHUNK_SIZE
-        data = self._source.read(offset, min(CHUNK_SIZE, size - offset)) if offset < size else b""
-        if self.is_snapshot:
-            if number == self.next_new:
-                self._digest.update(data)
-            if offset + CHUNK_SIZE > size:
-                self._tail = self._tail or self._digest.digest()
-                start = max(0, offset - size)
-                data += self._tail[start : min(DIGEST_SIZE, offset + CHUNK_SIZE - size)]
+        data = self._source.read(offset, min(CHUNK_SIZE, size - offset))
         body = frames.chunk(self.transfer, number, data)
         return body if self.acknowledged or self.is_snapshot else self.opening + body
 
@@ -179,12 +186,15 @@ class Sender:
         self.pump(now)
 
     def accepted(self, frame: frames.Accept, now: float) -> None:
-        """The receiver wants the snapshot's chunks."""
+        """The receiver wants the snapshot's chunks, or those that it lacks."""
         outgoing = self._active.get(frame.transfer)
-        if outgoing is not None and not outgoing.accepted:
-            outgoing.accepted = outgoing.acknowledged = True
-            self._heard_at = now
-            self.pump(now)
+        if outgoing is None or outgoing.accepted:
+            return
+        if not outgoing.begin_after(frame.below, frame.bitmap):
+            self._counters["transfer: impossible ACCEPT"] += 1
+            return
+        self._heard_at = now
+        self.pump(now)
 
     def ended(self, frame: frames.End) -> None:
         """The receiver refuses, or its disk or digest failed."""
@@ -198,11 +208,11 @@ class Sender:
         outgoing = self._active.get(frame.transfer)
         if outgoing is None:
             return
-        reach = frame.below + frame.bitmap.bit_length() + (1 if frame.bitmap else 0)
-        if frame.below < outgoing.below or reach > outgoing.next_new:
+        if frame.below < outgoing.below or _reach(frame.below, frame.bitmap) > outgoing.next_new:
             self._counters["transfer: impossible or late ACK"] += 1
             return
         self._heard_at = now
+        self._timeouts = 0
         outgoing.acknowledged = True
         arrived = outgoing.news(frame.below, frame.bitmap)
         self._count_arrived(outgoing, arrived, now)
@@ -227,7 +237,6 @@ class Sender:
             return
         under_way = self._in_flight
         self._in_flight -= fresh
-        self._timeouts = 0
         sample_s = now - sample_from if sample_from > -INFINITE else None
         self.controller.acknowledged(fresh, sample_s, under_way, now)
         self._rto_at = now + self.round_trip.timeout_s if self._in_flight else INFINITE
@@ -282,6 +291,8 @@ class Sender:
             if not self._send_chunk(outgoing, number, now):
                 return credit
             credit -= 1
+        if outgoing.waits_for_the_end and self._rto_at == INFINITE:
+            self._rto_at = now + self._timeout_s()
         return credit
 
     def _send_chunk(self, outgoing: Outgoing, number: int, now: float) -> bool:
@@ -317,6 +328,9 @@ class Sender:
         self._rto_at = INFINITE
         all_of_it = self._timeouts >= SILENT_TIMEOUTS
         for outgoing in self._active.values():
+            if outgoing.waits_for_the_end:
+                outgoing.lost.append(outgoing.below)
+                continue
             self._mark_lost(outgoing, list(islice(outgoing.in_flight, None if all_of_it else PROBES)))
         if all_of_it:
             self.controller.timed_out()
@@ -357,6 +371,11 @@ class Sender:
 
 def _is_snapshot(outgoing: Outgoing) -> bool:
     return outgoing.is_snapshot
+
+
+def _reach(below: int, bitmap: int) -> int:
+    """The chunk after the last one that an ACK tells of."""
+    return below + bitmap.bit_length() + (1 if bitmap else 0)
 
 
 def _set_bits(bitmap: int, first: int) -> list[int]:

@@ -1,12 +1,14 @@
 """Messages larger than a datagram: what both ends of a transfer agree upon, and the protocols for snapshots.
 
 A batch is one encoded message of up to 1 MiB; its chunks follow OPEN at once. A snapshot is up to 256 MiB, is
-announced by a message, waits for ACCEPT, and is followed by the SHA-256 of its content as the last 32 bytes of
-its stream. `sending` and `receiving` have the two ends.
+announced by a message and by the SHA-256 of its content, and waits for ACCEPT. `sending` and `receiving` have the
+two ends, `arriving` what is there of one.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,7 +24,9 @@ BATCH_SILENCE_S = 2.0
 SNAPSHOT_SIZE_MAX = 256 << 20
 SNAPSHOT_SILENCE_S = 15.0
 """An unfinished transfer without a sign of life for this long is given up by both sides."""
-DIGEST_SIZE = 32
+SNAPSHOTS_AT_ONCE = 2
+"""Snapshots on their way in from all peers together: each may fill a temporary file. One is the rule; a second may
+come from the next leader, while the last one has not been silent for long enough."""
 RECEIVED_BYTES_MAX = 32 << 20
 """Chunks held in memory for unfinished transfers of all peers together."""
 
@@ -34,18 +38,33 @@ class SnapshotSource(Protocol):
     def size(self) -> int:
         """In bytes."""
 
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of all of it."""
+
     def read(self, offset: int, size: int) -> bytes:
         """Exactly `size` bytes from `offset` on; may raise OSError, which ends the transfer."""
 
 
 class SnapshotSink(Protocol):
-    """Where a snapshot goes on the receiving side, for instance a temporary file."""
+    """Where a snapshot goes on the receiving side, for instance a temporary file.
 
-    def write(self, data: bytes) -> None:
-        """The next piece, in order; may raise OSError, which ends the transfer."""
+    It may put off its work, so that nobody waits for a disk. What fails meanwhile it raises, as OSError, at the
+    next call; that ends the transfer.
+    """
 
-    def finish(self) -> object:
-        """All is there and the digest is right; what this returns reaches the driver."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much waits to be written that nothing more is to be given."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """A piece that belongs there; pieces come in any order, none twice."""
+
+    def finish(self, digest: bytes) -> None:
+        """All is there: begin to find out whether it has this SHA-256."""
+
+    def outcome(self) -> object:
+        """None as long as that is being found out; then what shall reach the driver, or False: it has another."""
 
     def abort(self) -> None:
         """It will never be complete: delete what was written."""
@@ -60,6 +79,7 @@ class MemorySource:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self.digest = hashlib.sha256(content).digest()
 
     @property
     def size(self) -> int:
@@ -72,34 +92,38 @@ class MemorySource:
 
 
 class MemorySink:
-    """Collects a snapshot in memory; `finish` returns its bytes."""
+    """Collects a snapshot in memory; its outcome are the bytes."""
+
+    is_busy = False
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: dict[int, bytes] = {}
+        self._outcome: bytes | bool | None = None
 
-    def write(self, data: bytes) -> None:
-        """The next piece."""
-        self._pieces.append(data)
+    def write(self, offset: int, data: bytes) -> None:
+        """A piece."""
+        self._pieces[offset] = data
 
-    def finish(self) -> bytes:
-        """All of it."""
-        return b"".join(self._pieces)
+    def finish(self, digest: bytes) -> None:
+        """Look at once."""
+        content = b"".join(data for _, data in sorted(self._pieces.items()))
+        is_right = hmac.compare_digest(hashlib.sha256(content).digest(), digest)
+        self._outcome = content if is_right else False
+
+    def outcome(self) -> object:
+        """What was found."""
+        return self._outcome
 
     def abort(self) -> None:
         """Forget it."""
         self._pieces.clear()
 
 
-def stream_size(is_snapshot: bool, size: int) -> int:
-    """Bytes that the chunks carry for a content of `size` bytes."""
-    return size + DIGEST_SIZE if is_snapshot else size
+def chunk_count(size: int) -> int:
+    """Chunks of equal size but the last; of an empty content, one that is empty."""
+    return max(1, -(-size // CHUNK_SIZE))
 
 
-def chunk_count(is_snapshot: bool, size: int) -> int:
-    """Chunks of equal size but the last."""
-    return -(-stream_size(is_snapshot, size) // CHUNK_SIZE)
-
-
-def chunk_size_at(number: int, is_snapshot: bool, size: int) -> int:
+def chunk_size_at(number: int, size: int) -> int:
     """How many bytes chunk `number` has, no more and no fewer."""
-    return min(CHUNK_SIZE, stream_size(is_snapshot, size) - number * CHUNK_SIZE)
+    return min(CHUNK_SIZE, size - number * CHUNK_SIZE)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 import trio
@@ -12,6 +14,7 @@ from tally import Tally, founded, member, until
 import failover
 from failover.ids import LogIndex
 from failover.replica import Replica
+from failover.snapshotting import PIECE, WAITING_MAX, FileSink
 from failover.storage.memory import MemoryStorage
 
 SOON = failover.Settings(timing=failover.Timing(snapshot_entries=16, kept_entries=8))
@@ -95,3 +98,72 @@ async def test_what_needs_a_host_ends_without_one() -> None:
         for call in (alone.leave, alone.invite, lambda: alone.remove(founder.id)):
             with trio.fail_after(2), pytest.raises(failover.OutcomeUnknown):
                 await call()
+
+
+class LateDisk:
+    """Carries out jobs when it is told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Callable[[], object], Callable[[object], None]]] = []
+
+    def run(self, job: Callable[[], object], done: Callable[[object], None]) -> None:
+        self.jobs.append((job, done))
+
+    def catch_up(self) -> None:
+        while self.jobs:
+            job, done = self.jobs.pop(0)
+            done(job())
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_received_snapshot_is_put_together_in_any_order_and_compared_with_its_digest(is_right: bool) -> None:
+    content = bytes(range(256)) * 24_000  # 6 MB: more than stays in memory
+    disk = LateDisk()
+    sink = FileSink(disk.run)
+    offsets = list(range(0, len(content), 1000))
+    for offset in offsets[::2] + offsets[1::2][::-1]:
+        sink.write(offset, content[offset : offset + 1000])
+        if sink.is_busy:
+            disk.catch_up()
+    sink.finish(hashlib.sha256(content if is_right else b"other").digest())
+    assert sink.outcome() is None
+    disk.catch_up()
+    file = sink.outcome()
+    if is_right:
+        cast(IO[bytes], file).seek(0)
+        assert cast(IO[bytes], file).read() == content
+    else:
+        assert file is False
+    sink.abort()
+
+
+def test_what_waits_for_a_slow_disk_is_bounded() -> None:
+    disk = LateDisk()
+    sink = FileSink(disk.run)
+    taken = 0
+    while not sink.is_busy:
+        sink.write(taken, bytes(1000))
+        taken += 1000
+    assert WAITING_MAX <= taken < WAITING_MAX + 2 * PIECE
+    disk.catch_up()
+    assert not sink.is_busy
+    sink.abort()
+    disk.catch_up()
+
+
+def test_a_temporary_folder_that_is_full_ends_the_transfer_and_not_the_member() -> None:
+    disk = LateDisk()
+    sink = FileSink(disk.run)
+    sink._file.write = _full  # type: ignore[method-assign]
+    sink.write(0, bytes(PIECE))
+    disk.catch_up()
+    with pytest.raises(OSError, match="no room"):
+        sink.write(PIECE, b"more")
+    sink.finish(bytes(32))
+    disk.catch_up()
+    with pytest.raises(OSError, match="no room"):
+        sink.outcome()
+
+
+def _full(data: bytes) -> int:
+    raise OSError("no room")

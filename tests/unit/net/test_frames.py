@@ -18,12 +18,13 @@ SAMPLES = [
     (frames.message(b""), frames.Message(b"")),
     (frames.message(b"m" * 1117), frames.Message(b"m" * 1117)),
     (frames.join(b"j"), frames.Join(b"j")),
-    (frames.open_transfer(7, False, 2**20, b""), frames.Open(7, False, 2**20, b"")),
-    (frames.open_transfer(8, True, 2**28, b"header"), frames.Open(8, True, 2**28, b"header")),
-    (frames.accept(9), frames.Accept(9)),
+    (frames.open_batch(7, 2**20), frames.Open(7, False, 2**20, b"", b"")),
+    (frames.open_snapshot(8, 2**28, b"d" * 32, b"header"), frames.Open(8, True, 2**28, b"d" * 32, b"header")),
+    (frames.accept(9, 0, 0), frames.Accept(9, 0, 0)),
+    (frames.accept(9, 5, 1 << 4095), frames.Accept(9, 5, 1 << 4095)),
     (frames.chunk(9, 2**32 - 1, b"c" * 1088), frames.Chunk(9, 2**32 - 1, b"c" * 1088)),
     (frames.ack(9, 5, 0), frames.Ack(9, 5, 0)),
-    (frames.ack(9, 5, 1 << 1023), frames.Ack(9, 5, 1 << 1023)),
+    (frames.ack(9, 5, 1 << 4095), frames.Ack(9, 5, 1 << 4095)),
     (frames.end(9, True), frames.End(9, True)),
     (frames.candidate_addresses((V4, V6)), frames.Addresses((V4, V6))),
     (
@@ -68,10 +69,15 @@ def test_reserved_types_are_unknown_for_now(number):
 @pytest.mark.parametrize(
     "data",
     [
-        frames.open_transfer(1, False, 5, b"header"),  # a batch has none
-        frames.open_transfer(1, True, 5, b""),  # a snapshot has one
-        frames.open_transfer(1, True, 5, b"h" * 1025),
-        frames.ack(1, 0, 1 << 1024),
+        frames.open_snapshot(1, 5, b"d" * 32, b"header").replace(
+            b"\4\1\0\0\0\1", b"\4\1\0\0\0\0"
+        ),  # a batch has none
+        frames.open_batch(1, 5).replace(b"\4\1\0\0\0\0", b"\4\1\0\0\0\1"),  # a snapshot has both
+        frames.open_snapshot(1, 5, b"d" * 32, b""),
+        frames.open_snapshot(1, 5, b"d" * 31, b"header"),
+        frames.open_snapshot(1, 5, b"d" * 32, b"h" * 1025),
+        frames.ack(1, 0, 1 << 4096),
+        frames.accept(1, 0, 1 << 4096),
         frames.end(1, True)[:-1] + b"\2",
         frames.unreliable(frames.Way.MEMBER, b"g" * 16, 1, b""),
         frames.unreliable(frames.Way.MEMBER, b"g" * 16, 1, bytes(1025)),
@@ -93,9 +99,9 @@ def test_garbage_raises_nothing_but_malformed_bytes(data):
 
 
 def test_an_opening_and_a_whole_chunk_fit_into_one_datagram():
-    both = frames.open_transfer(1, False, 2**20, b"") + frames.chunk(1, 0, bytes(frames.CHUNK_SIZE))
+    both = frames.open_batch(1, 2**20) + frames.chunk(1, 0, bytes(frames.CHUNK_SIZE))
     assert len(both) <= FRAMES_SIZE_MAX
-    assert len(frames.open_transfer(1, True, 2**28, bytes(frames.HEADER_SIZE_MAX))) <= FRAMES_SIZE_MAX
+    assert len(frames.open_snapshot(1, 2**28, bytes(32), bytes(frames.HEADER_SIZE_MAX))) <= FRAMES_SIZE_MAX
 
 
 def test_the_largest_unreliable_fits_into_one_datagram_with_room_for_fields_to_come():

@@ -74,7 +74,7 @@ def test_nothing_but_join_is_read_from_a_guest():
     codec = guest.peers._context.codec
     for content in (
         frames.message(codec.encode(notice(1))),
-        frames.open_transfer(1, False, 100, b""),
+        frames.open_batch(1, 100),
         frames.candidate_addresses(()),
         frames.join(codec.encode(notice(1))),  # not a kind for guests
         frames.join(b"\xff"),

@@ -7,8 +7,8 @@ from failover.net import frames
 from failover.net.congestion import WINDOW_MAX, RoundTrip
 from failover.net.transfers import (
     BATCHES_AT_ONCE,
-    DIGEST_SIZE,
     SNAPSHOT_SIZE_MAX,
+    MemorySink,
     MemorySource,
     chunk_count,
     chunk_size_at,
@@ -75,14 +75,11 @@ def test_a_refused_snapshot_is_reported():
 
 
 def test_a_sink_that_fails_ends_the_transfer():
-    class Full:
+    class Full(MemorySink):
         aborted = False
 
-        def write(self, data):
+        def write(self, offset, data):
             raise OSError("disk full")
-
-        def finish(self):
-            raise AssertionError
 
         def abort(self):
             self.aborted = True
@@ -98,6 +95,7 @@ def test_a_sink_that_fails_ends_the_transfer():
 def test_a_source_that_fails_ends_the_transfer():
     class Gone:
         size = 100_000
+        digest = bytes(32)
 
         def read(self, offset, size):
             raise OSError("gone")
@@ -110,13 +108,14 @@ def test_a_source_that_fails_ends_the_transfer():
 
 
 def test_a_wrong_digest_is_noticed_and_reported():
+    class Lying(MemorySource):
+        def read(self, offset, size):
+            return bytes(size)
+
     network = Network()
     alice, bob = pair(network)
-    peer = bob.peers._members[alice.member]
-    snapshot(network, alice, bob, 500_000, 0.005)
-    incoming = next(iter(peer.receiver._active.values()), None)
-    assert incoming is not None
-    incoming._digest.update(b"damage")
+    size = 500_000
+    alice.peers.send_snapshot(bob.member, announcement(alice, size), Lying(content(size)), network.now)
     network.run(2)
     assert alice.peers.snapshots_done == [(bob.member, False)]
     assert bob.peers.counters["transfer: wrong digest"] == 1
@@ -186,6 +185,7 @@ class Raw:
         self.peer = self.alice.peers._members[self.bob.member]
         self.counters = self.bob.peers.counters
         self.budget = self.bob.peers._context.budget
+        self.header = self.alice.peers._context.codec.encode(announcement(self.alice, 1))
 
     def say(self, *contents):
         for each in contents:
@@ -195,7 +195,7 @@ class Raw:
 
 def test_a_claimed_size_allocates_nothing():
     raw = Raw()
-    raw.say(*(frames.open_transfer(n, False, 2**20, b"") for n in range(1, 100)))
+    raw.say(*(frames.open_batch(n, 2**20) for n in range(1, 100)))
     assert raw.budget.used == 0
     assert raw.bob.peers.status().peers[0].transfers_in == BATCHES_AT_ONCE
     assert raw.counters["transfer: superseded"] == 99 - BATCHES_AT_ONCE
@@ -204,10 +204,10 @@ def test_a_claimed_size_allocates_nothing():
 def test_too_large_claims_are_refused():
     raw = Raw()
     raw.say(
-        frames.open_transfer(1, False, 2**20 + 1, b""),
-        frames.open_transfer(2, False, 0, b""),
-        frames.open_transfer(3, True, SNAPSHOT_SIZE_MAX + 1, b"x"),
-        frames.open_transfer(4, True, 2**64 - 1, b"x"),
+        frames.open_batch(1, 2**20 + 1),
+        frames.open_batch(2, 0),
+        frames.open_snapshot(3, SNAPSHOT_SIZE_MAX + 1, bytes(32), b"x"),
+        frames.open_snapshot(4, 2**64 - 1, bytes(32), b"x"),
     )
     assert raw.counters["transfer: too large"] == 4
     assert raw.bob.peers.status().peers[0].transfers_in == 0
@@ -216,7 +216,7 @@ def test_too_large_claims_are_refused():
 def test_odd_chunks_are_dropped():
     raw = Raw()
     raw.say(
-        frames.open_transfer(1, False, 3000, b""),
+        frames.open_batch(1, 3000),
         frames.chunk(1, 0, bytes(1087)),
         frames.chunk(1, 0, b""),
         frames.chunk(1, 2, bytes(1088)),  # the last has 824
@@ -231,36 +231,30 @@ def test_odd_chunks_are_dropped():
 def test_a_chunk_twice_counts_once():
     raw = Raw()
     piece = frames.chunk(1, 1, bytes(1088))
-    raw.say(frames.open_transfer(1, False, 3000, b""), piece, piece, piece)
+    raw.say(frames.open_batch(1, 3000), piece, piece, piece)
     assert raw.budget.used == 1088 and raw.counters["transfer: chunk twice"] == 2
 
 
 def test_chunks_far_ahead_are_not_kept():
     raw = Raw()
-    raw.bob.peers._context.open_sink = lambda member, header, size: _Sink()
-    header = raw.alice.peers._context.codec.encode(announcement(raw.alice, 1))
-    raw.say(frames.open_transfer(1, True, 100 << 20, header))
+    sink = MemorySink()
+    raw.bob.peers.set_open_sink(lambda member, header, size: sink)
+    raw.say(frames.open_snapshot(1, 100 << 20, bytes(32), raw.header))
     raw.say(*(frames.chunk(1, n, bytes(1088)) for n in (WINDOW_MAX, WINDOW_MAX + 1, 50_000)))
-    assert raw.budget.used == 1088 and raw.counters["transfer: no room for chunk"] == 2
-
-
-class _Sink:
-    def write(self, data): ...
-    def finish(self): ...
-    def abort(self): ...
+    assert list(sink._pieces) == [WINDOW_MAX * 1088] and raw.counters["transfer: no room for chunk"] == 2
 
 
 def test_memory_for_all_unfinished_transfers_is_capped():
     raw = Raw()
     raw.budget.limit = 10_000
-    raw.say(frames.open_transfer(1, False, 2**20, b""), *(frames.chunk(1, n, bytes(1088)) for n in range(20)))
+    raw.say(frames.open_batch(1, 2**20), *(frames.chunk(1, n, bytes(1088)) for n in range(20)))
     assert raw.budget.used <= 10_000 and raw.counters["transfer: no room for chunk"] == 11
 
 
 def test_a_finished_transfer_does_not_begin_again():
     raw = Raw()
-    raw.say(frames.open_transfer(1, False, 5, b"") + frames.chunk(1, 0, b"12345"))
-    raw.say(frames.open_transfer(1, False, 5, b"") + frames.chunk(1, 0, b"12345"))
+    raw.say(frames.open_batch(1, 5) + frames.chunk(1, 0, b"12345"))
+    raw.say(frames.open_batch(1, 5) + frames.chunk(1, 0, b"12345"))
     assert raw.counters["message: malformed"] == 1  # it was delivered once, and is no message
     assert raw.bob.peers.status().peers[0].transfers_in == 0
 
@@ -268,7 +262,7 @@ def test_a_finished_transfer_does_not_begin_again():
 def test_impossible_acknowledgements_are_dropped():
     raw = Raw()
     raw.bob.peers.send(raw.alice.member, append(20, 1000), raw.network.now)
-    raw.say(frames.ack(1, 2**32 - 1, 0), frames.ack(1, 0, 1 << 1023), frames.ack(77, 5, 0))
+    raw.say(frames.ack(1, 2**32 - 1, 0), frames.ack(1, 0, 1 << 4095), frames.ack(77, 5, 0))
     assert raw.counters["transfer: impossible or late ACK"] >= 1
     raw.network.run(1)
     assert raw.alice.received() == [append(20, 1000)]
@@ -285,9 +279,7 @@ def test_waiting_batches_are_bounded():
 
 @pytest.mark.parametrize("size", [0, 1, 1088, 1089, 10**6])
 def test_the_pieces_of_a_stream_add_up(size):
-    for is_snapshot in (False, True):
-        count = chunk_count(is_snapshot, size)
-        assert sum(chunk_size_at(n, is_snapshot, size) for n in range(count)) == size + DIGEST_SIZE * is_snapshot
+    assert sum(chunk_size_at(n, size) for n in range(chunk_count(size))) == size
 
 
 def test_timeouts_follow_the_measured_round_trip():

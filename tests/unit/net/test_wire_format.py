@@ -329,8 +329,8 @@ def test_the_reader_of_the_page_knows_nothing_of_the_library():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("| 5 ACCEPT | transfer u32 | |", "| 5 ACCEPT | transfer u16 | |"),
-        ("| 7 ACK | transfer u32, below u32, size u8", "| 7 ACK | below u32, transfer u32, size u8"),
+        ("| 5 ACCEPT | transfer u32, below", "| 5 ACCEPT | transfer u16, below"),
+        ("| 7 ACK | transfer u32, below u32, size u16", "| 7 ACK | below u32, transfer u32, size u16"),
         ("| 2 PONG | token u64, observed address |", "| 2 PONG | token u64 |"),
         ("family u8 (0 none, 4 IPv4, 6 IPv6)", "family u8 (0 none, 4 IPv4)"),
         ("| 9 | CommitNotice | term number, commit_index number |", "| 9 | CommitNotice | term number |"),
@@ -350,11 +350,13 @@ def test_a_wrong_page_is_found(before, after, monkeypatch):
 @pytest.mark.parametrize(
     "row",
     [
-        "| 5 ACCEPT | the transfer (u32) | |",
-        "| 5 ACCEPT | transfer u32 (about 7) | |",
-        "| 5 ACCEPT | transfer u32; number u8 | |",
+        "| 8 END | the transfer (u32) | |",
+        "| 8 END | transfer u32 (about 7) | |",
+        "| 8 END | transfer u32; number u8 | |",
     ],
 )
 def test_a_row_that_only_people_understand_is_refused(row):
     with pytest.raises(wire_page.BadPage):
-        wire_page.parse(PAGE.text.replace("| 5 ACCEPT | transfer u32 | |", row))
+        wire_page.parse(
+            PAGE.text.replace("| 8 END | transfer u32, by_sender u8 (0 by the receiver, 1 by the sender) | |", row)
+        )
