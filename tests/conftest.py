@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import hypothesis
 import pytest
+
+# How long one example took says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("failover", deadline=None)
+hypothesis.settings.load_profile("failover")
 
 Require = Callable[[bool, str], None]
 

@@ -6,12 +6,12 @@ What attackers and bad luck did to others is in `attacks/`, by kind.
 import random
 
 import pytest
-from attackers import STRANGER, initiation_to
+from attackers import STRANGER, initiation_to, sent_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_network import SECRETS, Network, append, notice, pair
 
-from failover.net import frames, noise
+from failover.net import frames, handshake, noise
 from failover.net.addresses import Address
 from failover.net.gatekeeper import GUESTS_MAX, PROVISIONAL_TOTAL_MAX
 from failover.net.limits import LOAD_PER_S
@@ -24,25 +24,57 @@ def sent_by(network, player):
     return [entry for entry in network.log if entry[1] == player.address]
 
 
-def test_a_stranger_gets_not_a_single_byte():
+def varied(captured, bob, dice, count):
+    """What somebody sends who knows Bob's key and address, and has heard all that was said, but holds no gate."""
+    forged_key = handshake.mac1_key(bob.member, bytes(32))
+    for number in range(count):
+        heard = bytearray(dice.choice(captured))
+        match number % 10:
+            case 0:
+                yield bytes([dice.randrange(256), 1, 0, 0])[: dice.choice(SHAPES)] + dice.randbytes(
+                    max(0, dice.choice(SHAPES) - 4)
+                )
+            case 1:
+                yield bytes([dice.randrange(6), 1, 0, 0]) + dice.randbytes(dice.choice((28, 60, 1148)))
+            case 2 | 3:
+                heard[dice.randrange(len(heard))] ^= 1 << dice.randrange(8)
+                yield bytes(heard)
+            case 4:
+                yield bytes(heard[: dice.randrange(len(heard))])
+            case 5:
+                yield bytes([dice.randrange(6)]) + bytes(heard[1:])
+            case 6:
+                yield b"\x03\x01\0\0" + bytes(heard[4:8]) + dice.randbytes(56)
+            case 7:
+                yield handshake.initiation(sender_index=number, noise_message=dice.randbytes(1112), key=forged_key)
+            case 8:
+                wrong = Secrets(1, dice.randbytes(32), dice.randbytes(32))
+                yield initiation_to(bob, secrets=wrong, ephemeral=dice.randbytes(32))[1]
+            case _:
+                yield bytes(heard)
+
+
+def test_a_stranger_gets_not_a_single_byte_for_ten_thousand_varied_datagrams():
     network = Network()
     alice, bob = pair(network)
+    alice.peers.send(bob.member, append(3, 1000), network.now)
+    network.run(0.1)
     captured = [data for data, _, _ in network.log]
     network.log.clear()
     dice = random.Random(1)
-    for size in SHAPES:
-        for kind in range(6):
-            data = bytes([kind, 1, 0, 0])[:size] + dice.randbytes(max(0, size - 4))
-            bob.peers.datagram_received(data, STRANGER, network.now)
-    for data in captured * 3:
-        bob.peers.datagram_received(data, STRANGER, network.now)
-        alice.peers.datagram_received(data, STRANGER, network.now)
+    for number, data in enumerate(varied(captured, bob, dice, 10_000)):
+        for player in (alice, bob):
+            player.peers.datagram_received(data, STRANGER, network.now)
+        if number % 100 == 0:
+            network.run(0.01)
     network.run(1)
-    assert [target for _, _, target in network.log if target == STRANGER] == []
-    assert sum(bob.peers.counters.values()) >= len(SHAPES) * 6
+    assert sent_to(network, STRANGER) == []
+    assert sum(bob.peers.counters.values()) == 10_000
+    assert bob.received() == [append(3, 1000)]
+    network.log.clear()
     alice.peers.send(bob.member, notice(1), network.now)
     network.run(0.1)
-    assert bob.received() == [notice(1)]
+    assert bob.received() == [notice(1)] and {data[0] for data, _, _ in network.log} == {4}
 
 
 def test_a_holder_of_the_gate_that_is_no_member_gets_no_answer():
