@@ -152,8 +152,12 @@ class Homes:
         self._namespaces.close()
 
     def places(self, bind: str = "::") -> Iterator[dict[str, Any]]:
-        """For `Cluster`: where each of its members runs, in order. They bind to all addresses, as games do."""
-        return iter([{"prefix": place.prefix, "bind": bind} for place in self.members])
+        """For `Cluster`: where each of its members runs, in order. They bind to all addresses, as games do.
+
+        They go before whatever else this machine does, so that what is measured is the links and the members.
+        """
+        first = namespaces.before_all_others()
+        return iter([{"prefix": [*place.prefix, *first], "bind": bind} for place in self.members])
 
     def udp_socket(
         self, place: Place, port: int = 0, *, address: str = "0.0.0.0", timeout_s: float = 0.3

@@ -24,6 +24,7 @@ class Player(worker.Worker):
         self._unknown = self._skipped = 0
         self._under_way = 0
         self._playing = trio.CancelScope()
+        self._rested = trio.Event()
 
     async def do_play(self, rate: float) -> dict[str, Any]:
         """Make requests until `rest`: evenly, without waiting for answers."""
@@ -40,6 +41,7 @@ class Player(worker.Worker):
                     else:
                         self._skipped += 1
                     number += 1
+        self._rested.set()
         return {}
 
     async def _ask(self, body: str) -> None:
@@ -59,8 +61,9 @@ class Player(worker.Worker):
             self._under_way -= 1
 
     async def do_rest(self) -> dict[str, Any]:
-        """End it; what is under way is waited for."""
+        """End it, and return when nothing is under way any more."""
         self._playing.cancel()
+        await self._rested.wait()
         return {}
 
     async def do_news(self) -> dict[str, Any]:
