@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))  # pytest's importlib mode leaves `sys.path` alone
 
 from tests.lab.homes import Home, Homes, Router
-from tests.lab.namespaces import Namespaces, NoLab, check_machine, inside, ip
+from tests.lab.namespaces import Namespaces, NoLab, before_all_others, check_machine, inside, ip
 
 OpenHomes = Callable[..., Homes]
 HALVES = ("10.77.0.0/25", "10.77.0.128/25")
@@ -48,8 +48,8 @@ class Lan:
         self._made.close()
 
     def inside(self, number: int) -> list[str]:
-        """What to put before a command that is to run in the namespace."""
-        return inside(self.namespaces[number])
+        """What to put before a command that is to run in the namespace, and whenever it can."""
+        return [*inside(self.namespaces[number]), *before_all_others()]
 
     def cut(self, number: int) -> None:
         """Pull the plug at the switch: the member itself sees its interface go down, as with a real cable."""
