@@ -42,8 +42,8 @@ def test_a_member_makes_no_unbounded_state_of_transfers_ranges_and_pings():
     try:
         for start in range(0, 2_000, 200):
             numbers = range(start + 1, start + 201)
-            bad.say(*(frames.open_transfer(number, False, MIB, b"") for number in numbers))
-            bad.say(*(frames.open_transfer(number, True, 200 * MIB, header) for number in numbers))
+            bad.say(*(frames.open_batch(number, MIB) for number in numbers))
+            bad.say(*(frames.open_snapshot(number, 200 * MIB, bytes(32), header) for number in numbers))
             bad.say(*(frames.chunk(start + 200, 2 * number % 900, bytes(1088)) for number in range(100)))
             bad.say(*(frames.ack(number, 0, 2**number) for number in range(1, 200)))
             bad.say(*(frames.ping(number) for number in numbers))
@@ -66,8 +66,8 @@ def test_reassembly_heeds_no_claimed_length_odd_offset_or_wrong_transfer():
     pieces = [content[at : at + 1088] for at in range(0, len(content), 1088)]
     tracemalloc.start()
     try:
-        bad.say(*(frames.open_transfer(number, False, MIB, b"") for number in (1, 2, 3)))
-        bad.say(frames.open_transfer(4, False, len(content), b"") + frames.chunk(4, 0, b"odd"))
+        bad.say(*(frames.open_batch(number, MIB) for number in (1, 2, 3)))
+        bad.say(frames.open_batch(4, len(content)) + frames.chunk(4, 0, b"odd"))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
