@@ -10,6 +10,7 @@ import trio
 from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
+from failover.line import Line
 from failover.net.custom import NamedTransport, name_of
 from failover.net.endpoint import Transport
 from failover.net.frames import MESSAGE_SIZE_MAX
@@ -80,7 +81,7 @@ class Admission:
 
 
 async def ask_to_join(
-    peers: Peers, transport: Transport, ticket: Ticket, info: MemberInfo, clock: Callable[[], float]
+    peers: Peers, line: Line, ticket: Ticket, info: MemberInfo, clock: Callable[[], float]
 ) -> JoinAccepted:
     """The newcomer's side: turn to everybody in the ticket until somebody answers.
 
@@ -92,7 +93,7 @@ async def ask_to_join(
     began = clock()
     with trio.CancelScope() as scope:
         async with open_hidden_nursery() as nursery:
-            nursery.start_soon(_take_in, peers, transport, answer, scope, clock)
+            nursery.start_soon(_take_in, peers, line.transport, answer, scope, clock)
             for contact in ticket.contacts:
                 peers.connect_as_guest(
                     contact.member, contact.addresses, ticket.invite_id, ticket.invite_secret, clock()
@@ -103,7 +104,7 @@ async def ask_to_join(
                 for contact_id in connected:
                     peers.send_as_guest(contact_id, request, clock())
                 if not connected and clock() - began > UNREACHABLE_AFTER_S:
-                    raise_unreachable(ticket, transport)
+                    raise_unreachable(ticket, line.real)
                 if clock() - began > ADMITTED_WITHIN_S:
                     raise Unreachable(
                         f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "

@@ -26,6 +26,8 @@ class Line:
 
     transport: Transport
     """In place of the one that was given: sends and receives, with all that was asked for."""
+    real: Transport
+    """The one that was given."""
     recorder: Recorder | None
 
     @property
@@ -65,14 +67,14 @@ def _open_line(transport: Transport, settings: NetSettings, surroundings: Surrou
     key_log = settings.key_log or surroundings.environ.get(KEY_LOG_VARIABLE, "")
     capture = settings.capture or surroundings.environ.get(CAPTURE_VARIABLE, "")
     if not key_log and not capture:
-        return Line(line, None)
+        return Line(line, transport, None)
     recorder = Recorder(
         capture=capture,
         capture_size_max=settings.capture_size_max,
         key_log=key_log,
         unix_time=surroundings.unix_time,
     )
-    return Line(TappedTransport(line, recorder.datagram) if recorder.captures else line, recorder)
+    return Line(TappedTransport(line, recorder.datagram) if recorder.captures else line, transport, recorder)
 
 
 def _say_faults(faults: FaultSettings) -> None:

@@ -149,7 +149,7 @@ async def open_identity(
         assert parsed is not None
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
-        known = await ask_to_join(peers, line.transport, parsed, info, surroundings.clock)
+        known = await ask_to_join(peers, line, parsed, info, surroundings.clock)
         peers.disconnect_as_guest()
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         peers.set_secrets(known.secrets)

@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -89,7 +90,8 @@ class Recorder:
                 self._take_key(*item)
             elif self._capture >= 0:
                 time, data, source, target = item
-                self._write(pcap.record(time, source, target, opened(data, self._keys)))
+                with suppress(ValueError):  # an own transport may use addresses that are none
+                    self._write(pcap.record(time, source, target, opened(data, self._keys)))
         for descriptor in (self._capture, self._key_log):
             if descriptor >= 0:
                 os.close(descriptor)

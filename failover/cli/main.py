@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from failover.cli.decoding import decode
 from failover.cli.inspecting import inspect
 from failover.cli.reading_tickets import ticket
 
@@ -20,8 +21,9 @@ def _version() -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), message="failover %(version)s")
 def main() -> None:
-    """Look at what a game that uses failover stores and hands out."""
+    """Look at what a game that uses failover stores, hands out, and says over the network."""
 
 
+main.add_command(decode)
 main.add_command(inspect)
 main.add_command(ticket)
