@@ -42,14 +42,19 @@ UNITS = {"bit": 1.0, "kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 def main() -> int:
     """Do what the command line says; returns the exit status."""
     arguments = parse()
+    show = Show()
     try:
-        show = run_lab(arguments)
+        run_lab(arguments, show)
+    except KeyboardInterrupt:
+        CONSOLE.print("over")
     except NoLab as error:
         CONSOLE.print(f"no lab here: {error}")
         return 2
     except ChildFailed as error:
         CONSOLE.print(f"it did not go well: {error}", markup=False)
         return 1
+    if show.news:
+        CONSOLE.print(show.table())
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(show.summary(arguments), indent=2) + "\n", encoding="utf-8")
     return 0
@@ -125,7 +130,7 @@ def queue(text: str) -> dict[str, Any]:
     return {"queue_s": 3600.0, "queue_bytes": int(float(found[1]) * (1000 if found[2] == "kb" else 1))}
 
 
-def run_lab(arguments: argparse.Namespace) -> Show:
+def run_lab(arguments: argparse.Namespace, show: Show) -> None:
     """Build it, let it run, take it down."""
     way = Way(
         delay_s=arguments.delay / 2000,
@@ -135,26 +140,21 @@ def run_lab(arguments: argparse.Namespace) -> Show:
         straggle=arguments.reorder,
     )
     line = Line(rate=arguments.rate, **arguments.queue)
-    show = Show()
     with Homes(*[Router.NONE] * arguments.members) as homes, tempfile.TemporaryDirectory() as folder:
         emulation = homes.emulate(way, up=line, down=line, seed=arguments.seed)
         settings = SETTINGS[arguments.settings]().to_toml()
         CONSOLE.print(f"{arguments.members} members meet; this takes some seconds")
-        try:
-            with Cluster(
-                arguments.members,
-                Path(folder),
-                worker="tests.lab.player",
-                folder_=folder,
-                settings=settings,
-                places=homes.places(),
-            ) as cluster:
-                for child in cluster.members:
-                    child.send("play", rate=arguments.requests)
-                show.watch(cluster, emulation, arguments.seconds)
-        except KeyboardInterrupt:
-            CONSOLE.print("over")
-    return show
+        with Cluster(
+            arguments.members,
+            Path(folder),
+            worker="tests.lab.player",
+            folder_=folder,
+            settings=settings,
+            places=homes.places(),
+        ) as cluster:
+            for child in cluster.members:
+                child.send("play", rate=arguments.requests)
+            show.watch(cluster, emulation, arguments.seconds)
 
 
 @dataclass
@@ -178,7 +178,6 @@ class Show:
                 time.sleep(min(1.0, max(0.0, ends - time.monotonic())))
                 self._look(cluster, emulation)
                 live.update(self.table(), refresh=True)
-        CONSOLE.print(self.table())
 
     def _look(self, cluster: Cluster, emulation: Emulation) -> None:
         for child in cluster.members:
