@@ -126,7 +126,7 @@ def main() -> None:
 @_who
 @_what
 def host(**options: Any) -> None:
-    """Open a table and print the ticket for the others."""
+    """Open a table; print the ticket for the others, and a short code for those on the same network."""
     _at_table(options, found=True)
 
 
@@ -134,7 +134,10 @@ def host(**options: Any) -> None:
 @click.argument("ticket", required=False)
 @_who
 def join(ticket: str | None, **options: Any) -> None:
-    """Join with TICKET: the text, @FILE, or - for the standard input; else FAILOVER_TICKET, or a question."""
+    """Join with TICKET: the text, @FILE, or - for the standard input; else FAILOVER_TICKET, or a question.
+
+    A short code, like K7QF-3MDA, does as well on the network on which it was given.
+    """
     _at_table(options, ticket=_ticket(ticket))
 
 
@@ -206,14 +209,14 @@ def _journal(path: Path | None) -> Journal:
 
 
 def _ticket(text: str | None) -> str | None:
-    """Find the ticket: the argument, a file, the standard input, the environment, or a question."""
+    """Find the ticket or short code: the argument, a file, the standard input, the environment, or a question."""
     if text == "-":
         text = sys.stdin.readline()
     elif text and text.startswith("@"):
         text = Path(text[1:]).expanduser().read_text(encoding="utf-8")
     text = text or os.environ.get(TICKET_VARIABLE)
     if not text and sys.stdin.isatty():
-        text = click.prompt("Ticket")
+        text = click.prompt("Ticket or short code")
     if not text or not text.strip():
         raise click.UsageError(f"there is no ticket: give it, @FILE or -, or set {TICKET_VARIABLE}")
     return "".join(text.split())

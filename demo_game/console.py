@@ -1,7 +1,7 @@
 """Hexhold for people in a terminal: the board as text, moves typed as lines.
 
 ready, start, B3xC1 (or b3 c1), end, say TEXT, bot hard, map small, turn 60, rounds 20, players 4,
-surrender, rematch, quit
+surrender, rematch, code (to be read aloud to who wants to join from this network), quit
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ async def play_in_terminal(opening: Opening, wishes: tuple[Command, ...], *, sol
                 ticket = await member.invite(uses=INVITE_USES)
                 seat.invitation = f"Your friends join with:  demo-game join {ticket}"
                 seat.say(seat.invitation)
+                await seat.give_code()
             if opening.found:
                 nursery.start_soon(wish, member, wishes, opening.journal)
             nursery.start_soon(seat.attend, solo)
@@ -123,7 +124,19 @@ class _Seat:
         self.banner = ""
         self.invitation = ""
         """Shown under the lobby for as long as there is one."""
+        self.code = ""
+        """Open until the game begins: nobody on the network is answered for longer than people want to join."""
         self._said: deque[str] = deque(maxlen=LINES_KEPT)
+        self._is_playing = False
+
+    async def give_code(self) -> None:
+        """Open a short code and show it; without a network for it, the ticket must do."""
+        try:
+            self.code = await self.member.short_code(uses=INVITE_USES)
+        except (failover.OutcomeUnknown, failover.PortInUse, failover.Unreachable) as error:
+            self.say(f"  No short code: {error}")
+            return
+        self.say(f"On this network they join with:  {self.code}")
 
     def say(self, text: str) -> None:
         """Show a line, and show it again under the next picture."""
@@ -152,6 +165,10 @@ class _Seat:
         shown: Table | None = None
         while True:
             table = table_of(self.member)
+            if self.code and table.phase is Phase.PLAY and not self._is_playing:
+                self.member.close_short_code()
+                self.code = ""
+            self._is_playing = table.phase is Phase.PLAY
             place = table.seat_of(self.member.id, self.player.number)
             nonce = self.player.nonce(table.game)
             if table.phase is Phase.REVEAL and place >= 0 and not table.seats[place].nonce:
@@ -197,6 +214,8 @@ class _Seat:
                 return
             if line.strip() in ("help", "?"):
                 self.say(HELP)
+            elif line.strip() == "code":
+                await self.give_code()
             elif not line.strip():
                 await self.ask(Back(b""))
                 self.show(table_of(self.member))

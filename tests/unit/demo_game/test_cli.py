@@ -55,6 +55,7 @@ def test_a_ticket_comes_from_anywhere(tmp_path: Path, monkeypatch: pytest.Monkey
     assert cli._ticket(f"@{tmp_path / 'ticket'}") == "fo1-abcdef"
     monkeypatch.setenv(cli.TICKET_VARIABLE, "fo1-env")
     assert cli._ticket(None) == "fo1-env" and cli._ticket(" fo1-x ") == "fo1-x"
+    assert cli._ticket(" k7qf 3mda\n") == "k7qf3mda"
 
 
 def test_lines_typed_by_players_are_understood(room: Any) -> None:
