@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from failover.net.addresses import Address
-
 if TYPE_CHECKING:
     import zeroconf
 
@@ -171,9 +169,3 @@ def read_untrusted(properties: Mapping[bytes, bytes | None]) -> Note | None:
             return None
         note[key.decode("ascii", "replace")] = value
     return note
-
-
-def own_side(addresses: tuple[Address, ...]) -> str:
-    """Where to post for a member that is reached at these addresses: its one IPv4 address, or all."""
-    ips = {address.ip for address in addresses if ":" not in address.ip}
-    return ips.pop() if len(ips) == 1 else "0.0.0.0"  # noqa: S104  # the word for "all"

@@ -15,8 +15,7 @@ import zeroconf
 
 import failover
 from failover.finding import MISSING_S
-from failover.net.addresses import Address
-from failover.net.zeroconf_board import HEARD_MAX, VALUE_SIZE_MAX, ZeroconfBoard, own_side, read_untrusted
+from failover.net.zeroconf_board import HEARD_MAX, VALUE_SIZE_MAX, ZeroconfBoard, read_untrusted
 from tests.unit.above.tally import Tally
 
 WITHIN_S = 15.0
@@ -83,11 +82,6 @@ async def test_without_a_network_there_is_one_line_and_no_error(
     board.post({"f": b"x"})
     assert board.take() == []
     assert sum("LAN discovery" in record.message for record in caplog.records) == 1
-
-
-def test_a_member_posts_where_it_can_be_reached() -> None:
-    assert own_side((Address("127.0.0.1", 1),)) == "127.0.0.1"
-    assert own_side((Address("10.0.0.1", 1), Address("192.168.1.1", 1))) == "0.0.0.0"
 
 
 def sees_all(member: failover.Member) -> bool:
