@@ -6,6 +6,8 @@ import socket
 import struct
 from pathlib import Path
 
+import pytest
+
 from failover.net.endpoint import UdpTransport
 from tests.lab.namespaces import call_inside, udp_socket
 from tests.lab.wireguard import checksum
@@ -44,12 +46,14 @@ def fragments_made(namespace: str) -> int:
     return call_inside(namespace, look)
 
 
-def test_a_forged_icmp_too_big_changes_nothing(lan):
+@pytest.mark.parametrize("bind", ["10.77.0.1", "::"])
+def test_a_forged_icmp_too_big_changes_nothing(lan, bind):
+    """Also where one socket serves both families, as those of members do."""
     victim, peer, attacker = lan.namespaces
     with udp_socket(peer, lan.addresses[1]) as receiver, udp_socket(victim, lan.addresses[0]) as ordinary:
         target = receiver.getsockname()
-        ours = call_inside(victim, lambda: UdpTransport(lan.addresses[0]))
-        for source in (ordinary.getsockname(), tuple(ours.address)):
+        ours = call_inside(victim, lambda: UdpTransport(bind))
+        for source in (ordinary.getsockname(), (lan.addresses[0], ours.address.port)):
             ordinary.sendto(b"known", target)  # the way is in use
             receiver.recv(2048)
             forge_too_big(attacker, source, target)
