@@ -85,7 +85,7 @@ class Member:
         voters = membership.all_voters if membership else frozenset()
         hints = {**core.fitness.hints(), self.id: core.fitness.hint}
         infos = directory.members if directory else {}
-        links = {peer.member: link_status(peer) for peer in self._running.peers.status().peers}
+        links = {peer.member: link_status(peer, now) for peer in self._running.peers.status().peers}
         members = tuple(
             self._member_status(info, voters, hints.get(info.member, 0), links.get(info.member), now)
             for _, info in sorted(infos.items())

@@ -115,7 +115,8 @@ class Recorder:
             why = "it is as long as it may be (capture_size_max)"
         else:
             try:
-                os.write(self._capture, data)
+                if os.write(self._capture, data) < len(data):
+                    why = "the disk is full"
                 self._room -= len(data)
             except OSError as error:
                 why = str(error.strerror)

@@ -19,6 +19,10 @@ class LinkStatus:
     """Where the other is reached at present; empty if nowhere, or through a third member."""
     path: str
     """How: `lan`, `direct` (over the internet), `relayed` (a third member passes on), or empty for not at all."""
+    path_s: float | None
+    """For how long this path has been the one already; None without one."""
+    path_changes: int
+    """How often another path took over since this member's start."""
     round_trip_ms: float | None
     """Smoothed; None until measured."""
     round_trip_min_ms: float | None
@@ -62,12 +66,14 @@ class MemberStatus:
     """The network to it; None for this member itself, and for one that the network does not know yet."""
 
 
-def link_status(peer: PeerStatus) -> LinkStatus:
+def link_status(peer: PeerStatus, now: float) -> LinkStatus:
     """What the net knows of a peer, in the units of people."""
     shortest, traffic = peer.round_trip_min_s, peer.traffic
     return LinkStatus(
         address=str(peer.address) if peer.address else "",
         path=peer.path,
+        path_s=None if peer.path_since is None else now - peer.path_since,
+        path_changes=peer.path_changes,
         round_trip_ms=peer.round_trip_s * 1_000 if peer.round_trip_s is not None else None,
         round_trip_min_ms=shortest * 1_000 if shortest is not None else None,
         round_trip_deviation_ms=peer.round_trip_deviation_s * 1_000,

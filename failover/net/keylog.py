@@ -38,11 +38,19 @@ class KeyRing:
         self.count = 0
 
     def add(self, index: bytes, key: bytes) -> None:
-        """One more; a full ring takes none."""
+        """One more; the oldest give way."""
         listed = self._ciphers.setdefault(index, [])
-        if self.count < KEYS_MAX and len(listed) < KEYS_PER_INDEX_MAX:
-            listed.insert(0, ChaCha20Poly1305(key))
-            self.count += 1
+        listed.insert(0, ChaCha20Poly1305(key))
+        self.count += 1
+        if len(listed) > KEYS_PER_INDEX_MAX:
+            listed.pop()
+            self.count -= 1
+        while self.count > KEYS_MAX:
+            self.count -= len(self._ciphers.pop(next(iter(self._ciphers))))
+
+    def knows(self, index: bytes) -> bool:
+        """Whether there is a key for datagrams to this index."""
+        return index in self._ciphers
 
     def read_untrusted(self, lines: Iterable[str]) -> None:
         """Add what a key log holds. Raises MalformedBytes, with the number of the line that is none."""

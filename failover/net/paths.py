@@ -92,9 +92,9 @@ class Paths:
         "_pings",
         "_rounds",
         "_suspect_at",
-        "_switched_at",
         "_unanswered_since",
         "active",
+        "active_since",
         "deadline",
         "known",
         "switches",
@@ -122,7 +122,8 @@ class Paths:
         """The peer itself tries other paths: does it hear us on this one? Until a PING over it is answered."""
         self._looked_for = -INFINITE
         self._left: Place | None = None
-        self._switched_at = -INFINITE
+        self.active_since = -INFINITE
+        """When the active path was taken."""
 
     @property
     def is_direct(self) -> bool:
@@ -295,11 +296,11 @@ class Paths:
         return ours is not None and theirs is not None and ours < theirs / 2 - 0.005
 
     def _was_left(self, path: Path, now: float) -> bool:
-        return path.place == self._left and now - self._switched_at < NO_WAY_BACK_S
+        return path.place == self._left and now - self.active_since < NO_WAY_BACK_S
 
     def _take(self, path: Path, now: float) -> None:
         if path.place != self.active:
-            self._left, self._switched_at = self.active, now
+            self._left, self.active_since = self.active, now
             self.active = path.place
             self._answers = RoundTrip()
             self._peer.path_changed()

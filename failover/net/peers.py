@@ -59,6 +59,10 @@ class PeerStatus:
     """Where its datagrams go; None if there is no path, or through another member."""
     path: str
     """"lan", "direct" (over the internet), "relayed" (through another member), or "" for none."""
+    path_since: float | None
+    """When this path was taken, on the clock of `now`; None without one."""
+    path_changes: int
+    """How often another path took over."""
     round_trip_s: float | None
     """Smoothed; None until measured."""
     round_trip_min_s: float | None
@@ -422,6 +426,8 @@ class Peers:
                 is_connected=peer.is_connected,
                 address=None if isinstance(peer.paths.active, Relayed) else peer.paths.active,
                 path=kind_of(peer.paths.active),
+                path_since=None if peer.paths.active is None else peer.paths.active_since,
+                path_changes=peer.paths.switches,
                 round_trip_s=peer.round_trip.smoothed_s,
                 round_trip_min_s=peer.round_trip.minimum_s if peer.round_trip.smoothed_s is not None else None,
                 round_trip_deviation_s=peer.round_trip.deviation_s,

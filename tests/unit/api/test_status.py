@@ -23,7 +23,8 @@ async def test_each_other_member_has_a_link_with_numbers(world):
         links = {info.member: info.link for info in player.member.status().members}
         assert links.pop(player.member.id) is None
         (link,) = links.values()
-        assert link.address == str(other.address)
+        assert link.address == str(other.address) and link.path
+        assert 30 <= link.path_s <= 40 and link.path_changes == 0
         assert 1.0 <= link.round_trip_min_ms <= link.round_trip_ms <= 3.0  # twice 0.5 to 1 ms
         assert link.round_trip_deviation_ms < 1.0
         assert link.loss == 0.0
