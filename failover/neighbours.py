@@ -99,7 +99,7 @@ class Neighbours:
         self._members_seen = members
         departed = self._departures.answered
         self._driver.departed = frozenset(departed)
-        self._driver.peers.set_members(departed | members, former=departed)
+        self._driver.peers.set_members(members, departed)
         for member in newly:
             if self._driver.core.leadership is not None:
                 self.say_farewell(member)

@@ -138,7 +138,9 @@ class Gatekeeper:
             return "not authentic"
         if not payload.version_min <= VERSION <= payload.version_max:
             return "no common version"
-        found = self._admit(MemberId(responder.initiator_static), payload, source)
+        if not noise.is_canonical(responder.initiator_static):
+            return "static key in a second spelling"
+        found = self._admit(MemberId(responder.initiator_static), payload, source, now)
         if isinstance(found, str):
             return found
         peer, psk = found
@@ -163,7 +165,7 @@ class Gatekeeper:
         return None
 
     def _admit(
-        self, static: MemberId, payload: handshake.InitiationPayload, source: Place
+        self, static: MemberId, payload: handshake.InitiationPayload, source: Place, now: float
     ) -> tuple[Peer, bytes] | str:
         """The peer and the psk that ends the handshake, or why not."""
         if payload.invite_id == handshake.NO_INVITE:
@@ -180,6 +182,7 @@ class Gatekeeper:
             return "too many guests"
         if guest is None:
             guest = self.guests[static] = Peer(self._context, static, Role.GUEST, ())
+            guest.asked_at = now
         return guest, secret
 
     def note_members(self, members: Collection[MemberId]) -> None:
@@ -241,9 +244,9 @@ class Gatekeeper:
         context.send(response, source, now)
 
     def tick(self, now: float) -> None:
-        """Forget guests without a channel."""
+        """Forget guests without a channel, and those that do not ask."""
         for key, guest in list(self.guests.items()):
             guest.tick(now)
-            if guest.channels.is_empty:
+            if guest.channels.is_empty or now >= guest.idle_at:
                 del self.guests[key]
                 guest.close()

@@ -32,6 +32,14 @@ def public_key(private_key: bytes) -> bytes:
     return X25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
 
 
+def is_canonical(public: bytes) -> bool:
+    """Whether these are the bytes that stand for this point: an identity has no second spelling.
+
+    X25519 ignores the highest bit and reduces the rest, so a few keys have two (Nebula, GHSA-69x3-g4r3-p962).
+    """
+    return int.from_bytes(public, "little") < 2**255 - 19
+
+
 def _exchange(private_key: bytes, public: bytes) -> bytes:
     """X25519. Refuses points of low order (an all-zero result), as RFC 7748, 6.1 allows."""
     try:

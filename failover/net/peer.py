@@ -38,6 +38,11 @@ class Role(Enum):
     """It holds one of our open invites; only JOIN is read from it."""
     CONTACT = "contact"
     """We are the guest."""
+    DEPARTED = "departed"
+    """It was a member: nothing but messages is read from it, of which the layers above take one question."""
+
+
+_TALK = (Role.MEMBER, Role.DEPARTED)
 
 
 class Peer:
@@ -53,6 +58,8 @@ class Peer:
         self.paths = Paths(self)
         self.name = ""
         self.freshness = Freshness()
+        self.asked_at = -INFINITE
+        """When it last asked to join, a guest."""
         self.channels = Channels(self, context)
         self.last_heard: float | None = None
         self.deadline = INFINITE
@@ -171,7 +178,7 @@ class Peer:
 
     def _take(self, frame: frames.Frame, source: Place, now: float) -> None:
         match frame:
-            case frames.Message(body) if self.role is Role.MEMBER:
+            case frames.Message(body) if self.role in _TALK:
                 self._message_received(body)
             case frames.Unreliable() if self.role is Role.MEMBER:
                 self.context.lane.received(self.member, frame)
@@ -179,7 +186,7 @@ class Peer:
                 self._answer_ping(token, source, now)
             case frames.Pong():
                 self._pong_received(frame, source, now)
-            case frames.Join(body) if self.role is not Role.MEMBER:
+            case frames.Join(body) if self.role not in _TALK:
                 self._join_received(body)
             case _ if self.role is not Role.MEMBER:
                 self.context.counters["guest: frame not allowed"] += 1
@@ -233,6 +240,7 @@ class Peer:
         if type(message) not in self.context.guest_kinds or len(self.context.guest_inbox) >= INBOX_MAX:
             self.context.counters["guest: message not allowed"] += 1
             return
+        self.asked_at = self.last_heard or 0.0
         self.context.guest_inbox.append((self.member, message))
 
     def _open_sink(self, header: bytes, size: int) -> tuple[object, SnapshotSink] | None:
@@ -326,10 +334,20 @@ class Peer:
         self._set_deadline()
 
     def _flush(self, now: float) -> None:
-        wrap = frames.message if self.role is Role.MEMBER else frames.join
+        wrap = frames.message if self.role in _TALK else frames.join
         while self._queue:
             if not self.emit(wrap(self._queue.popleft()), now):
                 self.context.counters["send: no channel"] += 1
+
+    def become(self, role: Role) -> None:
+        """It departs, or it was not so: what was under way ends, the channel stays."""
+        if role is not self.role:
+            self.role, self.told = role, ()
+            self.handshaking.cancel()
+            self.sender.reset()
+            self.receiver.reset()
+            self.context.lane.forget(self.member)
+            self._set_deadline()
 
     def close(self) -> None:
         """Forget everything at once: the peer is no member any more, or we stop."""
@@ -358,8 +376,8 @@ class Peer:
         self._set_deadline()
 
     def _handshake_due(self) -> float:
-        """The peer has been silent, or the channel is old. Guests come to us, never we to them."""
-        if self.role is Role.GUEST or self.handshaking.is_running:
+        """The peer has been silent, or the channel is old. Guests come to us, never we to them; nor to who left."""
+        if self.role in (Role.GUEST, Role.DEPARTED) or self.handshaking.is_running:
             return INFINITE
         return min(self._unanswered_since + self.context.timings.silence_s, self.channels.rekey_at())
 
@@ -372,12 +390,18 @@ class Peer:
             self._handshake_due(),
             self._probe_at,
             self._keepalive_at if has_keepalive else INFINITE,
+            self.idle_at,
             self.channels.deadline,
             self.paths.deadline,
             self.handshaking.deadline,
             self.sender.deadline,
             self.receiver.deadline,
         )
+
+    @property
+    def idle_at(self) -> float:
+        """When a guest has not asked to join for too long."""
+        return self.asked_at + self.context.timings.guest_idle_s if self.role is Role.GUEST else INFINITE
 
     @property
     def is_connected(self) -> bool:

@@ -7,8 +7,9 @@ Datagrams and times go in; datagrams leave through `transmit`, messages through 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from failover.errors import MalformedBytes
 from failover.ids import ClusterId, MemberId
@@ -194,25 +195,31 @@ class Peers:
     # Who may talk.
 
     def set_members(
-        self, members: Mapping[MemberId, tuple[Address, ...]], former: Collection[MemberId] = ()
+        self,
+        members: Mapping[MemberId, tuple[Address, ...]],
+        departed: Mapping[MemberId, tuple[Address, ...]] = MappingProxyType({}),
     ) -> None:
         """Who may have a channel, and where they may be. Channels of everybody else are dropped at once.
 
-        For `former` members, who are only told that they are none, nothing is passed on.
+        Args:
+            members: all of them.
+            departed: who was a member, and is still answered: only messages are read from these, no other frames.
         """
         self._gatekeeper.note_members(members)
-        for member in [member for member in self._members if member not in members]:
+        roles = dict.fromkeys(departed, Role.DEPARTED) | dict.fromkeys(members, Role.MEMBER)
+        for member in [member for member in self._members if member not in roles]:
             self._members.pop(member).close()
             self._context.lane.forget(member)
-        for member, hints in members.items():
+        for member, hints in {**departed, **members}.items():
             if member == self.member:
                 continue
             peer = self._members.get(member)
             if peer is None:
-                self._members[member] = Peer(self._context, member, Role.MEMBER, hints)
+                self._members[member] = Peer(self._context, member, roles[member], hints)
             else:
                 peer.hints = hints
-        self._context.relaying.set_members(peer for member, peer in self._members.items() if member not in former)
+                peer.become(roles[member])
+        self._context.relaying.set_members(p for p in self._members.values() if p.role is Role.MEMBER)
 
     def set_secrets(self, secrets: Sequence[Secrets]) -> None:
         """The keys of the newest epochs, newest first; at most 4 are kept."""

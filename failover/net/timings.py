@@ -30,6 +30,8 @@ class NetTimings:
     """Nothing is sent or received on an older channel."""
     provisional_s: float = 10.0
     """A responder's channel that nobody confirms is forgotten."""
+    guest_idle_s: float = 15.0
+    """A guest that has not asked to join for this long is dropped, whatever else it sends."""
     prefer_apart_s: float = 5.0
     """Channels made within this time of each other count as made at once."""
     path_silence_s: float = 1.0

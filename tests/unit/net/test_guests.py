@@ -117,3 +117,23 @@ def test_a_join_message_larger_than_a_datagram_is_the_callers_mistake():
     knock(network, host, guest)
     with pytest.raises(ValueError, match="at most"):
         guest.peers.send_as_guest(host.member, JoinRequest("z" * 2000), network.now)
+
+
+@pytest.mark.parametrize("says", ["nothing", "pings", "what it may not"])
+def test_a_guest_that_does_not_ask_is_dropped_after_fifteen_seconds_and_one_that_asks_is_not(says):
+    network = Network()
+    host, guest = party(network)
+    knock(network, host, guest)
+    peer = guest.peers._contacts[host.member]
+    for _ in range(30):
+        guest.peers.send_as_guest(host.member, JoinRequest("zoe"), network.now)
+        network.run(1)
+    assert host.peers.status().guests == (guest.member,)
+    for _ in range(16):
+        if says == "pings":
+            peer.ping(network.now)
+        elif says == "what it may not":
+            peer.emit(frames.message(b"\xff"), network.now)
+        network.run(1)
+    assert host.peers.status().guests == ()
+    assert host.peers._context.channels == {}
