@@ -8,7 +8,8 @@ General layout, from the front door inwards:
 - `opening` founds, joins or resumes; `running` puts the parts of a member together, runs them and ends them.
 - `surroundings` is what a member takes from the world outside: time and chance; a simulation gives its own.
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
-  takes in requests), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
+  takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about
+  joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
   `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
@@ -23,6 +24,7 @@ The way of a move is told in docs/explanation/architecture.md.
 from __future__ import annotations
 
 from failover.codes import ticket_by_code
+from failover.confirming import fingerprint
 from failover.errors import (
     ApplyFailed,
     BadAddress,
@@ -48,6 +50,7 @@ from failover.events import (
     Event,
     EventsDropped,
     HostChanged,
+    JoinRequested,
     MemberJoined,
     MemberLeft,
     QuorumLost,
@@ -59,6 +62,7 @@ from failover.events import (
 from failover.host import Host, Request
 from failover.hosting import ServeHung, ServeReturned
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
+from failover.invites import Invite
 from failover.lane import Unreliable
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
@@ -94,6 +98,8 @@ __all__ = [
     "Generation",
     "Host",
     "HostChanged",
+    "Invite",
+    "JoinRequested",
     "LinkStatus",
     "LogIndex",
     "MalformedBytes",
@@ -136,6 +142,7 @@ __all__ = [
     "Unreachable",
     "Unreliable",
     "UsageError",
+    "fingerprint",
     "open_member",
     "start_member",
     "ticket_by_code",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import trio
 
+from failover.confirming import fingerprint
 from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
@@ -18,11 +20,17 @@ from failover.net.peers import Peers
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
 from failover.records import Admit, MemberInfo
-from failover.wire import WIRE, JoinAccepted, JoinRefused, JoinRequest
+from failover.requests import Undecided
+from failover.wire import WIRE, JoinAccepted, JoinPending, JoinRefused, JoinRequest
+
+log = logging.getLogger("failover")
 
 GUESTS_MAX = 16
 UNREACHABLE_AFTER_S = 5.0
 ADMITTED_WITHIN_S = 30.0
+CONFIRMED_WITHIN_S = 900.0
+"""A newcomer waits no longer for people to decide, however many hosts ask them."""
+REASON_SIZE_MAX = 200
 ASK_AGAIN_S = 0.25
 """A lost answer costs this long; asking twice admits once."""
 
@@ -59,7 +67,9 @@ class Admission:
         try:
             await self._ask(Admit(info, request.invite))
         except Refused as error:
-            self._peers().send_to_guest(guest, JoinRefused(str(error)), self._clock())
+            self._peers().send_to_guest(guest, JoinRefused(str(error)[:REASON_SIZE_MAX]), self._clock())
+        except Undecided:
+            self._peers().send_to_guest(guest, JoinPending(), self._clock())
         except FailoverError:
             pass  # the guest asks again
         else:
@@ -80,6 +90,18 @@ class Admission:
         self._peers().send_to_guest(guest, answer, self._clock())
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What a newcomer has heard up to now."""
+
+    connected_at: float
+    """When a contact was last there; at first, the beginning."""
+    pending_at: float
+    """When somebody last said that the application is being asked; at first, the beginning."""
+    is_pending: bool = False
+    answer: JoinAccepted | JoinRefused | None = None
+
+
 async def ask_to_join(
     peers: Peers, line: Line, ticket: Ticket, info: MemberInfo, clock: Callable[[], float]
 ) -> JoinAccepted:
@@ -89,11 +111,11 @@ async def ask_to_join(
         NotAdmitted: the cluster said no.
         Unreachable: nobody answered at all, or there was no host for too long.
     """
-    answer: list[JoinAccepted | JoinRefused] = []
     began = clock()
+    heard = _Heard(began, began)
     with trio.CancelScope() as scope:
         async with open_hidden_nursery() as nursery:
-            nursery.start_soon(_take_in, peers, line.transport, answer, scope, clock)
+            nursery.start_soon(_take_in, peers, line.transport, heard, scope, clock)
             for contact in ticket.contacts:
                 peers.connect_as_guest(
                     contact.member, contact.addresses, ticket.invite_id, ticket.invite_secret, clock()
@@ -103,23 +125,32 @@ async def ask_to_join(
                 connected = [c.member for c in ticket.contacts if peers.is_connected(c.member)]
                 for contact_id in connected:
                     peers.send_as_guest(contact_id, request, clock())
-                if not connected and clock() - began > UNREACHABLE_AFTER_S:
-                    raise_unreachable(ticket, line.real)
-                if clock() - began > ADMITTED_WITHIN_S:
-                    raise Unreachable(
-                        f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "
-                        "too few of them are there to have a host; try again when they are"
-                    )
+                if connected:
+                    heard.connected_at = clock()
+                _check_patience(heard, ticket, line.real, began, clock())
                 for _ in range(int(ASK_AGAIN_S / 0.01)):
                     await trio.sleep(0.01)
                     if clock() >= peers.deadline:
                         peers.tick(clock())
                     if not connected and any(peers.is_connected(c.member) for c in ticket.contacts):
                         break
-    accepted = answer[0]
-    if isinstance(accepted, JoinRefused):
-        raise NotAdmitted(f"the cluster did not admit this member: {accepted.reason}")
-    return accepted
+    if isinstance(heard.answer, JoinRefused):
+        raise NotAdmitted(f"the cluster did not admit this member: {heard.answer.reason}")
+    assert heard.answer is not None
+    return heard.answer
+
+
+def _check_patience(heard: _Heard, ticket: Ticket, transport: Transport, began: float, now: float) -> None:
+    """Raises Unreachable where waiting has no sense any more."""
+    if now - heard.connected_at > UNREACHABLE_AFTER_S:
+        raise_unreachable(ticket, transport)
+    if now - heard.pending_at > ADMITTED_WITHIN_S:
+        raise Unreachable(
+            f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "
+            "too few of them are there to have a host; try again when they are"
+        )
+    if now - began > CONFIRMED_WITHIN_S:
+        raise Unreachable(f"nobody confirmed this member within {CONFIRMED_WITHIN_S:g} s; try again")
 
 
 def raise_unreachable(ticket: Ticket, transport: Transport) -> None:
@@ -133,16 +164,13 @@ def raise_unreachable(ticket: Ticket, transport: Transport) -> None:
         )
     raise Unreachable(
         f"nobody answered at {', '.join(map(str, addresses))} within {UNREACHABLE_AFTER_S:g} s; "
-        "check that the game still runs, that the ticket is the newest, and that no firewall drops UDP"
+        "check that the game still runs, that the ticket is the newest (to remove a member closes all), "
+        "and that no firewall drops UDP"
     )
 
 
 async def _take_in(
-    peers: Peers,
-    transport: Transport,
-    answer: list[JoinAccepted | JoinRefused],
-    scope: trio.CancelScope,
-    clock: Callable[[], float],
+    peers: Peers, transport: Transport, heard: _Heard, scope: trio.CancelScope, clock: Callable[[], float]
 ) -> None:
     while True:
         await transport.wait_readable()
@@ -152,5 +180,10 @@ async def _take_in(
         peers.guest_inbox.clear()
         for _, message in messages:
             if isinstance(message, JoinRefused) or (isinstance(message, JoinAccepted) and message.secrets):
-                answer.append(message)
+                heard.answer = message
                 scope.cancel()
+            elif isinstance(message, JoinPending):
+                heard.pending_at = clock()
+                if not heard.is_pending:
+                    heard.is_pending = True
+                    log.info("waiting to be let in; this member's fingerprint is %s", fingerprint(peers.member))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from failover.confirming import Confirming, Verdict
 from failover.directory import ADMITTED
 from failover.driver import Driver
 from failover.errors import MalformedBytes
@@ -52,17 +53,25 @@ class Changing:
     """One member's, for all its tenures; `clear` forgets what one of them had under way."""
 
     def __init__(
-        self, me: MemberId, hosting: Hosting, driver: Driver, replica: Replica, surroundings: Surroundings
+        self,
+        me: MemberId,
+        hosting: Hosting,
+        driver: Driver,
+        replica: Replica,
+        surroundings: Surroundings,
+        confirming: Confirming,
     ) -> None:
         self._me = me
         self._hosting = hosting
         self._driver = driver
         self._replica = replica
         self._surroundings = surroundings
+        self.confirming = confirming
         self.clear()
 
     def clear(self) -> None:
         """The tenure is over; who asked for something asks the next host."""
+        self.confirming.clear()
         self._changes: list[_Change] = []
         self._closing: dict[bytes, LogIndex] = {}
         """Invites whose end is appended, and where: nobody comes in behind that."""
@@ -79,6 +88,8 @@ class Changing:
             self._hosting.refuse(caller, "this host does not know the action")
             return
         assert isinstance(action, SystemAction)
+        if isinstance(action, Admit) and not self._is_confirmed(caller, action):
+            return
         if isinstance(action, Admit | Depart):
             if len(self._changes) < CHANGES_MAX:
                 self._changes.append(_Change(caller, action))
@@ -129,18 +140,36 @@ class Changing:
             return self._admit(change.caller, change.action)
         return self._dismiss(change.caller, change.action.member)
 
-    def _admit(self, caller: Caller, action: Admit) -> bool:
-        membership, directory = self._driver.core.log.membership, self._replica.directory
-        assert membership is not None and directory is not None
+    def _is_settled(self, caller: Caller, action: Admit) -> bool:
+        """Answer a joiner about whom there is nothing to decide; else False."""
+        directory = self._replica.directory
+        assert directory is not None
         if action.info.member in directory.departed:
             self._hosting.refuse(caller, "its membership was ended, for good; join with a new storage")
-            return True
-        if action.info.member in directory.members:
+        elif action.info.member in directory.members:
             self._hosting.answer(caller, ADMITTED)
-            return True
-        if action.invite in self._closing or not directory.admits(action, self._surroundings.unix_time()):
+        elif action.invite in self._closing or not directory.admits(action, self._surroundings.unix_time()):
             self._hosting.refuse(caller, "the invite is used up, expired or closed; ask for a new ticket")
+        else:
+            return False
+        return True
+
+    def _is_confirmed(self, caller: Caller, action: Admit) -> bool:
+        """Whether the application lets the joiner in. It is asked before the joiner takes a place in the queue."""
+        if self._is_settled(caller, action):
+            return False
+        verdict, reason = self.confirming.judge(action.info)
+        if verdict is Verdict.OPEN:
+            self._hosting.keep_waiting(caller)
+        elif verdict is Verdict.NO:
+            self._hosting.refuse(caller, reason)
+        return verdict is Verdict.YES
+
+    def _admit(self, caller: Caller, action: Admit) -> bool:
+        if self._is_settled(caller, action):
             return True
+        membership = self._driver.core.log.membership
+        assert membership is not None
         learners = membership.learners | {action.info.member}
         return self._change(membership.voters, learners, caller, action)
 

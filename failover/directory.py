@@ -63,7 +63,7 @@ class Directory:
         if action.info.member in self.members:
             return True
         invite = self.invites.get(action.invite)
-        return invite is not None and invite.uses > 0 and (invite.expires_at == 0 or unix_now < invite.expires_at)
+        return invite is not None and invite.is_open(unix_now)
 
     def after(self, action: SystemAction) -> tuple[Directory, bytes]:
         """The directory after a committed action, and the reply to whoever asked for it."""

@@ -57,6 +57,20 @@ class QuorumRegained:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinRequested:
+    """Somebody with a valid ticket wants to join, and this member hosts: call `Member.admit` or `Member.refuse`.
+
+    Only with `Settings.confirm_identity`. Should another member host before the answer, it is asked there anew.
+    """
+
+    member: MemberId
+    name: str
+    """As it calls itself: anybody may call himself anything."""
+    fingerprint: str
+    """Of its key, such as 3MDA-K7QF-22XY-QZ5A: this is who it is. `failover.fingerprint` makes it of any id."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberJoined:
     """A committed entry admitted this member."""
 
@@ -101,6 +115,7 @@ Event = (
     | HostChanged
     | QuorumLost
     | QuorumRegained
+    | JoinRequested
     | MemberJoined
     | MemberLeft
     | StateDiverged

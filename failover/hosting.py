@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from failover.changing import Changing
+from failover.confirming import Confirming
 from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.host import WAITING_MAX, Host, Request, Tenure
@@ -60,6 +61,7 @@ class Hosting:
         answer: Callable[[MemberId, Answer], None],
         ended: Callable[[Epoch, str, BaseException | None], None],
         surroundings: Surroundings,
+        confirming: Confirming,
         lane: Lane,
     ) -> None:
         self._me = me
@@ -83,7 +85,7 @@ class Hosting:
         self._newest: dict[MemberId, tuple[int, int]] = {}
         """Of each member the present session, and below which number it waits for no answer any more."""
         self._refused: OrderedDict[Key, str] = OrderedDict()
-        self.changing = Changing(me, self, driver, replica, surroundings)
+        self.changing = Changing(me, self, driver, replica, surroundings, confirming)
         self._failures = 0
         self._back_off_s = 0.0
 
@@ -286,6 +288,11 @@ class Hosting:
     def let_ask_again(self, caller: Caller) -> None:
         """Nothing came of it yet: its sender will ask again."""
         self._under_way.discard(_key(caller))
+
+    def keep_waiting(self, caller: Caller) -> None:
+        """Nothing came of it yet, and will not before somebody decides."""
+        self._under_way.discard(_key(caller))
+        self._send_answer(caller, Verdict.WAITING, b"")
 
     def answer(self, caller: Caller, reply: bytes) -> None:
         """Answer what needs nothing to be appended."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import trio
 
 from failover.admission import Admission
+from failover.confirming import Confirming
 from failover.driver import Driver
 from failover.errors import ApplyFailed, Closed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
@@ -88,6 +89,7 @@ class Life:
             answer=self._answer,
             ended=self._tenure_ended,
             surroundings=surroundings,
+            confirming=Confirming(settings, clock, emit),
             lane=self.lane,
         )
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)

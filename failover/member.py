@@ -14,12 +14,14 @@ from typing import Literal
 
 from failover import codes
 from failover.codes import CODE_S, INVITE_LONGER_S
+from failover.confirming import fingerprint
 from failover.errors import NotHost, UsageError
-from failover.events import Event
+from failover.events import Event, JoinRequested
 from failover.fitness import Fitness
 from failover.hosting import Serve
 from failover.ids import Epoch, MemberId
 from failover.inbox import EventQueue, EventReader
+from failover.invites import Invite, open_invites
 from failover.lane import Unreliable
 from failover.line import held_line
 from failover.machine import StateMachine
@@ -27,7 +29,7 @@ from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.nursery import open_hidden_nursery
 from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
-from failover.records import NAME_SIZE_MAX, Depart, MemberInfo, OpenInvite
+from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
 from failover.status import LinkStatus, MemberStatus, Status, link_status
@@ -37,11 +39,6 @@ from failover.wire import AskHandOver
 
 log = logging.getLogger("failover")
 
-CLOSE_S = 1.5
-"""Leaving the block waits at most this long for somebody to take over."""
-FIRST_STATE_S = 30.0
-"""A newcomer gives up waiting for the cluster's state after this long."""
-MOVED_AGAIN_S = 1.0
 INVITE_ID_SIZE, INVITE_SECRET_SIZE = 16, 32
 
 
@@ -217,8 +214,8 @@ class Member:
         Raises:
             OutcomeUnknown: no host in time; ask again.
         """
-        if not 1 <= uses <= 64:
-            raise UsageError(f"an invite lets in 1 to 64 members, not {uses}")
+        if not 1 <= uses <= USES_MAX:
+            raise UsageError(f"an invite lets in 1 to {USES_MAX} members, not {uses}")
         world = self._running.surroundings
         expires_at = int(world.unix_time() + expires_s) if expires_s else 0
         invite = OpenInvite(world.entropy(INVITE_ID_SIZE), world.entropy(INVITE_SECRET_SIZE), uses, expires_at)
@@ -249,6 +246,50 @@ class Member:
         """Close the code that is open, if one is; who has its ticket already may still join."""
         self._running.codes.close()
 
+    def invites(self) -> tuple[Invite, ...]:
+        """The invites that are open, as far as this member knows by now, oldest first."""
+        return open_invites(self._running.replica.directory, self._running.surroundings.unix_time())
+
+    async def close_invite(self, invite_id: bytes) -> None:
+        """Close an invite for good (`Invite.id`): who still holds its ticket gets no answer. Closed ones stay so.
+
+        Raises:
+            OutcomeUnknown: no host in time; ask again.
+        """
+        self._life.check_open()
+        await self._life.act(CloseInvite(invite_id))
+
+    @property
+    def fingerprint(self) -> str:
+        """This member's key in 16 letters and digits, to compare by voice with what others see of it."""
+        return fingerprint(self.id)
+
+    @property
+    def joiners(self) -> tuple[JoinRequested, ...]:
+        """Who waits here for `admit` or `refuse`, who asked first comes first; empty unless this member hosts."""
+        return self._life.hosting.changing.confirming.waiting
+
+    def admit(self, member: MemberId) -> None:
+        """Let a joiner in (`JoinRequested`); `MemberJoined` follows. Nothing happens if it does not wait any more.
+
+        Raises:
+            NotHost: this member does not host any more; the next host asks anew.
+        """
+        self._decide(member, is_yes=True)
+
+    def refuse(self, member: MemberId, reason: str = "") -> None:
+        """Refuse a joiner: it gets `NotAdmitted` with the reason, to 160 characters. It may try again after 30 s.
+
+        Raises:
+            NotHost: this member does not host any more; the next host asks anew.
+        """
+        self._decide(member, is_yes=False, reason=reason)
+
+    def _decide(self, member: MemberId, *, is_yes: bool, reason: str = "") -> None:
+        if not self.is_host:
+            raise NotHost("another member hosts by now, and asks anew")
+        self._life.hosting.changing.confirming.answer(member, is_yes=is_yes, reason=reason)
+
     async def hand_over(self, to: MemberId | None = None) -> None:
         """Have the host hand over to `to`, or to whoever is furthest along; watch `HostChanged`.
 
@@ -270,6 +311,7 @@ class Member:
     async def remove(self, member: MemberId) -> None:
         """End another member's membership for good: from then on nothing is taken from it.
 
+        All open invites are closed with it, since it knows them; the secrets of all members are changed.
         If it is out of reach, it hears of its removal when it is back, within ten minutes.
 
         Raises:

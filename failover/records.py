@@ -93,6 +93,10 @@ class OpenInvite:
     expires_at: int
     """Unix seconds, judged by the host that admits; 0 = never."""
 
+    def is_open(self, unix_now: float) -> bool:
+        """Whether it lets somebody in now."""
+        return self.uses > 0 and (self.expires_at == 0 or unix_now < self.expires_at)
+
 
 @dataclass(frozen=True, slots=True)
 class CloseInvite:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from failover.errors import Closed, OutcomeUnknown, Refused, UsageError
+from failover.errors import Closed, FailoverError, OutcomeUnknown, Refused, UsageError
 from failover.ids import MemberId, Term
 from failover.records import COMMAND_SIZE_MAX, Caller
 from failover.sessions import OUTSTANDING_MAX, WINDOW
@@ -20,6 +20,10 @@ from failover.wire import Answer, Ask, Verdict
 
 PATIENCE_FIRST_S = 0.1
 PATIENCE_MAX_S = 1.0
+
+
+class Undecided(FailoverError):
+    """The host has not decided yet; nothing happened. For the library's own requests alone: ask again."""
 
 
 @dataclass(slots=True)
@@ -102,6 +106,8 @@ class Requests:
             return  # a host since asked may have carried it out: only its word counts
         elif answer.verdict == Verdict.REFUSED:
             self._resolve(pending, None, Refused(answer.body.decode("utf-8", "replace")))
+        elif answer.verdict == Verdict.WAITING and pending.is_system:
+            self._resolve(pending, None, Undecided("not decided yet"))
         else:
             self._resolve(
                 pending, None, OutcomeUnknown("the host no longer knows this request; look at the state")

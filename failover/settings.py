@@ -14,6 +14,7 @@ from failover.raft.timing import LEASE_FRACTION, Timing
 
 BYTES_PER_S_MAX = 125_000_000
 READS = ("lease", "quorum")
+CONFIRM_WITHIN_MAX_S = 600.0
 _KINDS: dict[object, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "int": ((int,), "a whole number"),
@@ -39,6 +40,10 @@ class Settings:
     """A member whose server function failed stands last for this long; doubled each time, to at most 300 s."""
     digest_every: int = 256
     """Members compare the digests of their states every so many entries."""
+    confirm_identity: bool = False
+    """Whether the application is asked about each joiner (`JoinRequested`) before it is admitted, on the host."""
+    confirm_within_s: float = 120.0
+    """A joiner about whom the application says nothing for so long is refused; at most 600."""
     reads: str = "lease"
     """How `read_barrier` makes sure that it is not told the past: by the host's "lease", at once, which trusts
     that clocks run within a tenth of true time; or by a round of the "quorum", which trusts no clock."""
@@ -70,6 +75,10 @@ class Settings:
         for name in ("unreliable_peer_bytes_per_s", "unreliable_bytes_per_s"):
             if not 0 <= getattr(self, name) <= BYTES_PER_S_MAX:
                 raise BadSettings(f"{name} = {getattr(self, name)} must be 0 to {BYTES_PER_S_MAX}")
+        if not 1 <= self.confirm_within_s <= CONFIRM_WITHIN_MAX_S:
+            raise BadSettings(
+                f"confirm_within_s = {self.confirm_within_s} must be 1 to {CONFIRM_WITHIN_MAX_S:g} s"
+            )
         if self.digest_every < 1:
             raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
         if not isinstance(self.lan_discovery, bool):

@@ -24,6 +24,7 @@ from failover.codes import CODE_S
 from failover.errors import Closed
 from failover.events import Event
 from failover.ids import Epoch, MemberId
+from failover.invites import Invite
 from failover.lane import Unreliable, check_unreliable
 from failover.machine import StateMachine
 from failover.member import Member, open_member
@@ -178,6 +179,35 @@ class MemberThread:
             self._member.close_short_code()
 
         return self._call(close)
+
+    def invites(self) -> tuple[Invite, ...]:
+        """`Member.invites`, at once."""
+        return self._member.invites()
+
+    def close_invite(self, invite_id: bytes) -> Future[None]:
+        """`Member.close_invite`."""
+        return self._call(lambda: self._member.close_invite(invite_id))
+
+    @property
+    def fingerprint(self) -> str:
+        """`Member.fingerprint`."""
+        return self._member.fingerprint
+
+    def admit(self, member: MemberId) -> Future[None]:
+        """`Member.admit`, in the member's thread."""
+
+        async def admit() -> None:
+            self._member.admit(member)
+
+        return self._call(admit)
+
+    def refuse(self, member: MemberId, reason: str = "") -> Future[None]:
+        """`Member.refuse`, in the member's thread."""
+
+        async def refuse() -> None:
+            self._member.refuse(member, reason)
+
+        return self._call(refuse)
 
     def hand_over(self, to: MemberId | None = None) -> Future[None]:
         """`Member.hand_over`."""

@@ -37,6 +37,8 @@ class Verdict(IntEnum):
     REFUSED = 2
     UNKNOWN = 3
     """Past the horizon of exactly once: it may have been carried out."""
+    WAITING = 4
+    """Not decided yet: nothing happened, ask again as something new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Answer:
     term: Term
     session: int
     number: int
-    verdict: Annotated[int, Range(1, 3)]
+    verdict: Annotated[int, Range(1, 4)]
     body: Command
 
 
@@ -122,13 +124,18 @@ class JoinAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinPending:
+    """The host's application is being asked about the guest: go on asking."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinRefused:
     """The guest was not admitted."""
 
     reason: Annotated[str, MaxSize(200)]
 
 
-GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused})
+GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused, JoinPending})
 
 WIRE = Codec(
     CORE_KINDS
@@ -145,5 +152,6 @@ WIRE = Codec(
         73: JoinRefused,
         74: AskIntroduction,
         75: Introduction,
+        76: JoinPending,
     }
 )

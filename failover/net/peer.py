@@ -376,7 +376,7 @@ class Peer:
         self._set_deadline()
 
     def _handshake_due(self) -> float:
-        """The peer has been silent, or the channel is old. Guests come to us, never we to them; nor to who left."""
+        """The peer has been silent, or the channel is old. Guests and departed come to us, never we to them."""
         if self.role in (Role.GUEST, Role.DEPARTED) or self.handshaking.is_running:
             return INFINITE
         return min(self._unanswered_since + self.context.timings.silence_s, self.channels.rekey_at())

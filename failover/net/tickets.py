@@ -75,7 +75,7 @@ class Ticket:
 
     def fingerprint(self) -> str:
         """8 hex digits that name the invite and give nothing away."""
-        return blake2s(b"failover invite" + self.invite_id, digest_size=4).hexdigest()
+        return invite_fingerprint(self.invite_id)
 
     def text(self) -> str:
         """The ticket as text: `Ticket.parse` reads it back."""
@@ -120,6 +120,11 @@ class Ticket:
 
 def _pack_contact(contact: Contact) -> bytes:
     return contact.member + addresses.pack_list(contact.addresses) + names.pack_list(contact.names)
+
+
+def invite_fingerprint(invite_id: bytes) -> str:
+    """8 hex digits that name an invite and give nothing away."""
+    return blake2s(b"failover invite" + invite_id, digest_size=4).hexdigest()
 
 
 def _not_a_ticket(letters: str) -> str:
