@@ -58,7 +58,7 @@ class Peer:
         self.paths = Paths(self)
         self.name = ""
         self.freshness = Freshness()
-        self.asked_at = -INFINITE
+        self.asked_at = INFINITE
         """When it last asked to join, a guest."""
         self.channels = Channels(self, context)
         self.last_heard: float | None = None
@@ -188,6 +188,8 @@ class Peer:
                 self._pong_received(frame, source, now)
             case frames.Join(body) if self.role not in _TALK:
                 self._join_received(body)
+            case _ if self.role is Role.DEPARTED:
+                self.context.counters["departed: frame not allowed"] += 1
             case _ if self.role is not Role.MEMBER:
                 self.context.counters["guest: frame not allowed"] += 1
             case frames.Relay():

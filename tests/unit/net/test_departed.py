@@ -45,7 +45,7 @@ def test_nothing_else_is_read_from_who_has_departed():
     there = alice.peers._members[bob.member]
     assert alice.received() == [] and alice.peers.guest_inbox == []
     assert there.told == () and there.receiver.active == 0
-    assert alice.peers.counters["guest: frame not allowed"] >= 50
+    assert alice.peers.counters["departed: frame not allowed"] >= 50
 
 
 def test_what_was_under_way_to_who_departs_ends_at_once():

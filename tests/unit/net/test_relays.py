@@ -115,13 +115,13 @@ def test_a_mapping_lost_in_the_middle_of_a_transfer_costs_little():
 def test_nothing_is_passed_on_for_who_is_no_member_nor_to_such():
     network, alice, bob, carol = homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
-    carol.peers.set_members({alice.member: (), bob.member: (), carol.member: ()}, former=(bob.member,))
+    carol.peers.set_members({alice.member: (), carol.member: ()}, {bob.member: ()})
     talk(network, alice, bob, carol, seconds=0.2)  # what was under way arrives
     network.log.clear()
     heard = talk(network, alice, bob, carol, seconds=1)
     assert relayed_by(network, carol) == []
     assert not any(who == alice.member for _, who in heard[bob.member])
-    assert carol.peers.counters["relay: cannot pass on"] and carol.peers.counters["relay: not for a member"]
+    assert carol.peers.counters["relay: cannot pass on"] and carol.peers.counters["departed: frame not allowed"]
 
 
 def test_one_hop_and_no_more():

@@ -190,7 +190,9 @@ def test_a_revoked_member_does_not_return_by_a_second_encoding_of_its_key():
         assert responder.initiator_static == encoding, "the handshake itself takes it for the same key"
         bob.peers.datagram_received(datagram, alice.address, network.now)
     assert network.log == [] and bob.peers._context.channels == {}
-    assert bob.peers.counters["initiation: not a member"] == 1 + len(other_encodings(alice.member))
+    assert bob.peers.counters["initiation: not a member"] == 1
+    seen = bob.peers.counters["initiation: static key in a second spelling"]
+    assert seen == len(other_encodings(alice.member)) > 0
 
 
 def initiation_as(bob, private_key, static, number):
