@@ -35,7 +35,7 @@ def test_nothing_else_is_read_from_who_has_departed():
     peer = bob.peers._members[alice.member]
     bob.peers.send(alice.member, append(50, 1000), network.now)
     for content in (
-        frames.open_transfer(99, True, 100, b"x"),
+        frames.open_batch(99, 100),
         frames.candidate_addresses((Address("192.0.2.1", 9),)),
         frames.join(b"x"),
         frames.unreliable(Way.MEMBER, b"g" * 16, 1, b"x"),
