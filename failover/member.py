@@ -221,7 +221,7 @@ class Member:
         invite = OpenInvite(world.entropy(INVITE_ID_SIZE), world.entropy(INVITE_SECRET_SIZE), uses, expires_at)
         await self._life.act(invite)
         await self._life.read_barrier()  # a member that was just resumed does not know the others yet
-        return self._running.neighbours.ticket(invite).text()
+        return self._running.neighbours.ticket(invite, self._running.whereabouts.info()).text()
 
     async def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> str:
         """Open a short code, such as K7QF-3MDA: read aloud and typed on the same LAN, it is as good as a ticket.

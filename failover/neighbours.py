@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NoReturn
 
@@ -13,15 +11,13 @@ import trio
 from failover.departures import Addresses, Departures
 from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
-from failover.errors import FailoverError
 from failover.ids import MemberId
 from failover.naming import NameBook
 from failover.net.addresses import ADDRESSES_MAX
-from failover.net.endpoint import Transport
 from failover.net.names import Name
 from failover.net.peers import Secrets
 from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, Contact, Ticket
-from failover.opening import NOTE_CLUSTER, Opened, all_addresses
+from failover.opening import NOTE_CLUSTER, Opened
 from failover.raft.messages import Entry
 from failover.records import (
     ACTIONS,
@@ -30,7 +26,6 @@ from failover.records import (
     BeginEpoch,
     Founding,
     MemberInfo,
-    Moved,
     OpenInvite,
     SystemCommand,
 )
@@ -39,8 +34,6 @@ from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
 ASK_WHO_S = 0.5
 """A member that hears no leader asks the others so often."""
-MOVED_AGAIN_S = 1.0
-"""An address that could not be announced is announced again after this long."""
 
 
 class Neighbours:
@@ -51,7 +44,6 @@ class Neighbours:
         opened: Opened,
         driver: Driver,
         replica: Replica,
-        transport: Transport,
         set_note: Callable[[str, bytes], None],
         stored: Iterable[Entry],
         names: NameBook,
@@ -60,7 +52,6 @@ class Neighbours:
         self._opened = opened
         self._driver = driver
         self._replica = replica
-        self._transport = transport
         self._set_note = set_note
         self._logged, self._logged_secrets = said_in(stored)
         """What the stored log says of members and secrets, applied or not. The note may know less: it follows what
@@ -190,11 +181,10 @@ class Neighbours:
             self._introduced.clear()  # the log tells the rest
         return dict(self._introduced)
 
-    def ticket(self, invite: OpenInvite) -> Ticket:
+    def ticket(self, invite: OpenInvite, me: MemberInfo) -> Ticket:
         """The ticket for an open invite: this member first, then others who may be up when it is used."""
         directory = self._replica.directory
         assert directory is not None
-        me = replace(self._opened.info, addresses=all_addresses(self._opened.given, self._transport))
         others = [
             contact_of(info)
             for info in directory.members.values()
@@ -208,21 +198,6 @@ class Neighbours:
             invite_secret=invite.secret,
             expires_at=invite.expires_at,
         )
-
-    async def keep_address_known(
-        self, announce: Callable[[Moved], Awaitable[bytes]], turned: Callable[[], Awaitable[None]]
-    ) -> None:
-        """After a restart on another port or network, tell the cluster where this member is now."""
-        while True:
-            directory = self._replica.directory
-            if directory is None or self._id not in directory.members:
-                await turned()
-            elif directory.members[self._id] == self._opened.info:
-                return
-            else:
-                with suppress(FailoverError):
-                    await announce(Moved(self._opened.info))
-                await trio.sleep(MOVED_AGAIN_S)
 
 
 def contact_of(info: MemberInfo) -> Contact:

@@ -32,6 +32,7 @@ from failover.requests import Requests
 from failover.settings import Settings
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
+from failover.whereabouts import Whereabouts
 from failover.wire import WIRE, Ask
 
 log = logging.getLogger("failover")
@@ -87,9 +88,8 @@ class Running:
         self._line = line
         self.driver = Driver(core=self.core, peers=self.peers, transport=line.transport, codec=WIRE, clock=clock)
         names = NameBook(surroundings.resolve, clock, allow_loopback=is_on_loopback(transport))
-        self.neighbours = Neighbours(
-            opened, self.driver, self.replica, transport, storage.set_note, stored.entries, names
-        )
+        self.neighbours = Neighbours(opened, self.driver, self.replica, storage.set_note, stored.entries, names)
+        self.whereabouts = Whereabouts(opened, transport, self.peers, self.replica, clock)
         self.requests = Requests(me, opened.incarnation, self._send_ask)
         self.life = self.driver.upstairs = Life(
             me=me,
@@ -208,7 +208,7 @@ class Running:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.life.hosting.watch)
             nursery.start_soon(self._fitness.run)
-            nursery.start_soon(self._keep_address_known)
+            nursery.start_soon(self._keep_whereabouts_known)
             nursery.start_soon(self.neighbours.ask_who_is_there)
             nursery.start_soon(self.neighbours.names.keep_asking, self.neighbours.names_of_missing, self._named)
             if self.finding is not None:
@@ -218,11 +218,11 @@ class Running:
                 pump.cancel()
             nursery.cancel_scope.cancel()
 
-    async def _keep_address_known(self) -> None:
+    async def _keep_whereabouts_known(self) -> None:
         async def turned() -> None:
             await self.life.turned.wait()
 
-        await self.neighbours.keep_address_known(self.life.act, turned)
+        await self.whereabouts.keep_known(self.life.act, turned)
 
     # --- beginning and end ---
 

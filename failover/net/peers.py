@@ -219,6 +219,8 @@ class Peers:
             else:
                 peer.hints = hints
                 peer.become(roles[member])
+        for member in [member for member in self._context.observed if member not in self._members]:
+            del self._context.observed[member]
         self._context.relaying.set_members(p for p in self._members.values() if p.role is Role.MEMBER)
 
     def set_secrets(self, secrets: Sequence[Secrets]) -> None:
@@ -403,6 +405,12 @@ class Peers:
         self._contacts.clear()
 
     # Looking inside.
+
+    def outside_address(self) -> Address | None:
+        """How this member looks from outside its router, if all who see it at another address see the same."""
+        own = self._context.addresses
+        seen = {address for address in self._context.observed.values() if address not in own}
+        return seen.pop() if len(seen) == 1 else None
 
     def is_connected(self, member: MemberId) -> bool:
         """Whether there is a channel, and the member has not gone silent."""
