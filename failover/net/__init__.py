@@ -4,6 +4,7 @@
 peers        what the driver talks to; context, peer, handshaking, gatekeeper are its parts
 endpoint     the sockets; custom adapts a game's own network
 noise, handshake, channel, replay      keys, and the datagrams that they seal
+paths, places, relaying        where a peer is reached, and members that pass on
 frames, codec (compiler, bounds)       what the datagrams carry
 transfers, sending, receiving, congestion    messages larger than a datagram
 tickets, addresses, timings            texts and numbers
