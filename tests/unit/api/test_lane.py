@@ -7,6 +7,8 @@ import trio
 from world import host_of, in_virtual_time, until
 
 import failover
+from failover.net import frames
+from failover.net.frames import Way
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -113,6 +115,33 @@ async def test_nothing_of_an_earlier_host_comes_after_what_is_of_a_later_one(wor
     assert any(counts.get("lane: older epoch") for counts in dropped)
 
 
+async def test_what_nobody_took_before_the_host_changed_is_thrown_away(world):
+    one, two = await world.cluster(2)
+    one.member.send_unreliable(b"of the first", to="all")
+    await trio.sleep(0.1)
+    await one.member.hand_over()
+    await until(lambda: two.member.is_host)
+    one.member.send_unreliable(b"too early, or of the second", to="all")
+    await trio.sleep(0.1)
+    one.member.send_unreliable(b"of the second", to="all")
+    await trio.sleep(0.1)
+    heard = two.member.poll_unreliable()
+    assert {item.epoch for item in heard} == {two.member.epoch}
+    assert bodies(heard)[-1] == b"of the second"
+    assert two.member.status().dropped["lane: older epoch"] == 1
+
+
+async def test_a_member_that_speaks_for_the_host_is_not_believed(world):
+    host, liar = await world.cluster(2)
+    epoch = host.member.epoch
+    for way in (Way.FROM_HOST, Way.MEMBER):
+        frame = frames.unreliable(way, epoch.generation, epoch.term, b"you have won")
+        liar.member._running.driver.send_unreliable((host.member.id,), frame)
+    await trio.sleep(0.1)
+    assert [item.is_from_host for item in host.member.poll_unreliable()] == [False]
+    assert host.member.status().dropped["lane: not from the host"] == 1
+
+
 async def test_without_a_host_nothing_is_sent_to_it_and_that_is_counted(world):
     one, two, three = await world.cluster(3)
     for player in (two, three):
@@ -197,6 +226,29 @@ async def test_calls_that_can_never_work_are_refused(world):
     for to in ("everybody", b"short", None, 7):
         with pytest.raises(failover.UsageError):
             one.member.send_unreliable(b"x", to=to)
+
+
+async def test_after_a_stall_heartbeats_leave_before_what_the_game_sends(world):
+    """The game's frame is what stalled, and it sends before the pump has had a chance to."""
+    host, other = await world.cluster(2)
+    driver = host.member._running.driver
+    left, skew_s = [], 0.0
+    send_encoded, send_unreliable = driver.peers.send_encoded, driver.peers.send_unreliable
+    driver.clock = lambda: trio.current_time() + skew_s
+    driver.peers.send_encoded = lambda *what: (left.append("core"), send_encoded(*what))
+    driver.peers.send_unreliable = lambda *what: (left.append("lane"), send_unreliable(*what))
+    for _ in range(20):
+        await trio.sleep(0.1)
+        left.clear()
+        skew_s += driver._wake_at - driver.clock() + 0.001  # to just after the next heartbeat is due
+        host.member.send_unreliable(b"late frame", to="all")
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+        assert left[0] == "core"
+        assert left.count("lane") == 1
+    await trio.sleep(0.1)
+    assert host.member.is_host
+    assert len(other.member.poll_unreliable()) == 20
 
 
 async def test_a_game_that_sends_far_too_much_loses_its_own_and_keeps_its_host(world):

@@ -176,3 +176,21 @@ def test_a_bucket_gives_its_rate_and_at_once_what_was_saved_for_a_moment():
     assert bucket.has(1_000, 100.013)
     assert not Bucket(0).has(1, 1e9)
     assert Bucket(1).has(1_152 + 28, 0.0), "however low the rate, a full datagram leaves some day"
+
+
+def test_on_a_slow_link_heartbeats_are_not_late_for_what_the_lane_may_take():
+    """A line of 1 Mbit/s upwards, half of it for the lane; the game sends thirty times as much."""
+    network = Network(10, delay_s=0.02, bytes_per_s=125_000, buffer_s=1.0)
+    alice, bob = connected(network, peer=62_500, all=62_500)
+    late = []
+    for tick in range(600):
+        for _ in range(10):
+            alice.peers.send_unreliable([bob.member], frame(bytes(1_000)), network.now)
+        sent_at = network.now
+        alice.peers.send(bob.member, notice(tick), network.now)
+        while not bob.received():
+            network.run(0.001)
+        late.append(network.now - sent_at - 0.02)
+        network.run(sent_at + 1 / 30 - network.now)
+    assert max(late) < 0.075, "a burst, once"
+    assert sorted(late)[len(late) // 2] < 0.02, "two datagrams of the lane before it"
