@@ -35,6 +35,8 @@ WAITING_MAX = 4 * 1024 * 1024
 """Bytes of a snapshot from a peer that wait for a slow disk; more is not taken, and comes again."""
 HASHED_AT_ONCE = 4 * 1024 * 1024
 """In one job of the writer: some milliseconds."""
+COPIED_AT_ONCE = 1024 * 1024
+"""In one job of the writer: reading costs no sync."""
 COPY_TRIES = 3
 """A snapshot that makes way for a newer one while it is read is read again so often."""
 COPY_KEPT_S = 60.0
@@ -248,9 +250,10 @@ class Snapshots:
                 return self._copy
             self._copy = None
             file, digest, pieces = Spool(), hashlib.sha256(), self._storage.read_snapshot()
-            while (copied := await self._on_disk(partial(_copy_piece, pieces, file, digest))) == PIECE:
+            copy_more = partial(_copy_some, pieces, file, digest)
+            while (size := await self._on_disk(copy_more)) == COPIED_AT_ONCE:
                 pass
-            if copied is not None:
+            if size is not None:
                 self._copy = _Copy(meta, FileSource(file, file.tell(), digest.digest()))
                 self._nursery.start_soon(self._forget, self._copy)
                 return self._copy
@@ -355,14 +358,18 @@ def _add_from(file: IO[bytes], offset: int, writer: SnapshotWriter) -> None:
     writer.add(file.read(PIECE))
 
 
-def _copy_piece(pieces: Iterator[bytes], file: IO[bytes], digest: hashlib._Hash) -> int | None:
-    """Copy and hash some; returns `PIECE` if there may be more, and None if a newer snapshot took its place."""
+def _copy_some(pieces: Iterator[bytes], file: IO[bytes], digest: hashlib._Hash) -> int | None:
+    """Copy and hash some.
+
+    Returns:
+        `COPIED_AT_ONCE` if there may be more, less if not, None if a newer snapshot took its place.
+    """
     copied = 0
     try:
-        while copied < PIECE and (piece := next(pieces, b"")):
+        while copied < COPIED_AT_ONCE and (piece := next(pieces, b"")):
             file.write(piece)
             digest.update(piece)
             copied += len(piece)
     except StorageFailed:
         return None
-    return PIECE if copied >= PIECE else 0
+    return min(copied, COPIED_AT_ONCE)

@@ -6,7 +6,7 @@ endpoint     the sockets; custom adapts a game's own network
 noise, handshake, channel, replay      keys, and the datagrams that they seal
 paths, places, relaying        where a peer is reached, and members that pass on
 frames, codec (compiler, bounds)       what the datagrams carry
-transfers, sending, receiving, congestion    messages larger than a datagram
+transfers, sending, receiving, arriving, congestion    messages larger than a datagram
 tickets, addresses, timings            texts and numbers
 discovery, zeroconf_board    how members that moved recognise each other on a LAN
 short_codes, code_exchange (giver, seeker), rendezvous    how a code read aloud becomes a ticket

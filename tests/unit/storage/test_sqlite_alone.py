@@ -13,7 +13,7 @@ import pytest
 from failover.errors import Closed, StorageCorrupt, StorageFailed, StorageInUse
 from failover.ids import LogIndex
 from failover.raft.effects import Write
-from failover.storage.sqlite import SqliteStorage
+from failover.storage.sqlite import CHUNK_SIZE, SqliteStorage
 
 SECOND_PROCESS = """
 import sys, time
@@ -161,3 +161,29 @@ def test_a_name_of_ten_thousand_characters_gets_one_clear_line(tmp_path):
     with pytest.raises(StorageFailed) as caught:
         SqliteStorage(tmp_path / ("x" * 10_000))
     assert "\n" not in str(caught.value)
+
+
+def test_pieces_of_a_snapshot_are_synced_now_and_then_and_all_else_at_once(tmp_path, samples):
+    """A piece that power takes back is of no use anyway; a vote that it takes back elects two leaders."""
+    storage = SqliteStorage(tmp_path / "game.db")
+    connection, full, normal = storage._connection(), 2, 1
+    level, levels = full, []
+
+    def note(statement):
+        nonlocal level
+        if statement.startswith("PRAGMA synchronous ="):
+            level = int(statement.split()[-1])
+        elif statement == "COMMIT":
+            levels.append(level)
+
+    connection.set_trace_callback(note)
+    storage.write(samples.append(1, 4))
+    writer = storage.snapshot_writer()
+    for number in range(8):
+        writer.add(bytes([number]) * CHUNK_SIZE)
+    writer.finish(samples.meta(3), replaces_log=False)
+    connection.set_trace_callback(None)
+    assert levels[0] == levels[-1] == full
+    assert sorted(levels[1:-1]) == [normal] * 6 + [full] * 2
+    assert connection.execute("PRAGMA synchronous").fetchone() == (full,)
+    storage.close()
