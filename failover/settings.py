@@ -110,7 +110,7 @@ class Settings:
         """
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # the second: brackets in brackets in brackets
             raise BadSettings(f"the settings are not TOML: {error}") from None
         try:
             return cast(Settings, _read_table(cls, values, "the settings"))

@@ -45,6 +45,12 @@ def parse(text: str) -> Address:
         raise BadAddress(f"{_quote(text)} does not begin with an IP address") from None
 
 
+def ip_of(address: Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Its IP. What only spells an IPv4 address as an IPv6 one (::ffff:127.0.0.1) goes where that one goes."""
+    ip = ipaddress.ip_address(address.ip)
+    return (ip.ipv4_mapped or ip) if isinstance(ip, ipaddress.IPv6Address) else ip
+
+
 def _quote(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 

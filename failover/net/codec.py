@@ -53,7 +53,8 @@ _REFUSED_TAGS: dict[int, Callable[..., Any]] = dict.fromkeys(_KNOWN_TAGS, _refus
 def load_untrusted(data: bytes) -> Any:
     """One CBOR item that fills `data` exactly, made of whole numbers, floats, bytes, text, lists, bools and None.
 
-    Raises MalformedBytes for everything else.
+    Raises MalformedBytes for everything else, but for CBOR's other simple values ("undefined" among them): those
+    are left to the decoders of messages, none of which takes one, since it would cost as much again to look here.
     """
     stream = io.BytesIO(data)
     try:

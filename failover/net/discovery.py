@@ -12,14 +12,13 @@ pass on are candidates at all. Nobody far away can be hammered with what was hea
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from hashlib import blake2s
 
 from failover.errors import MalformedBytes
 from failover.ids import MemberId
-from failover.net.addresses import Address, pack_list, unpack_list_untrusted
+from failover.net.addresses import Address, ip_of, pack_list, unpack_list_untrusted
 from failover.net.bucket import Bucket
 
 VERSION = 1
@@ -53,7 +52,7 @@ def announcement(gate: bytes, member: MemberId, addresses: Sequence[Address], ra
 
 def is_near(address: Address, *, allow_loopback: bool) -> bool:
     """Whether an address can be on this LAN, as far as one sees from its face."""
-    ip = ipaddress.ip_address(address.ip)
+    ip = ip_of(address)
     if ip.is_loopback:
         return allow_loopback
     return not (ip.is_global or ip.is_multicast or ip.is_unspecified or ip.is_reserved) and address.port >= 1024

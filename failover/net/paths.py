@@ -188,7 +188,19 @@ class Paths:
             self._pinged_at = now
         while len(self._pings) > PINGS_MAX:
             del self._pings[next(iter(self._pings))]
-        context.send(channel.seal(frames.ping(token)), target, now)
+        datagram = channel.seal(frames.ping(token))
+        self.spent(target, len(datagram))
+        context.send(datagram, target, now)
+
+    def spent(self, place: Place, size: int) -> None:
+        """A PING or PONG of so many bytes goes there; it counts against what an unvalidated place may get."""
+        path = self.known.get(place)
+        if path is not None:
+            path.sent += size
+
+    def awaits(self, token: int) -> bool:
+        """Whether a PING with this token has not been answered yet."""
+        return token in self._pings
 
     def asked(self, source: Place, now: float) -> None:
         """The peer has sent a PING over the active path: does it see us elsewhere? Its PONG would say so."""

@@ -173,7 +173,13 @@ class Peer:
             return
         if unknown is not None:
             self._unreadable("data: unknown frame", unknown)
+        asked = False
         for frame in found:
+            if type(frame) is frames.Ping:
+                if asked:  # a datagram full of them would send many times its size to whoever it says it is from
+                    self.context.counters["data: several pings"] += 1
+                    continue
+                asked = True
             self._take(frame, source, now)
 
     def _take(self, frame: frames.Frame, source: Place, now: float) -> None:
@@ -265,13 +271,15 @@ class Peer:
         """To where it came from, and nothing else there: no address is taken over by asking."""
         if self.channels.sending is not None:
             seen = None if isinstance(source, Relayed) else source
-            self.context.send(self.channels.sending.seal(frames.pong(token, seen)), source, now)
+            datagram = self.channels.sending.seal(frames.pong(token, seen))
+            self.paths.spent(source, len(datagram))
+            self.context.send(datagram, source, now)
             self.paths.asked(source, now)
 
     def _pong_received(self, frame: frames.Pong, source: Place, now: float) -> None:
-        round_trip_s = self.paths.pong_received(frame, source, now)
-        if not isinstance(source, Relayed):
+        if not isinstance(source, Relayed) and self.paths.awaits(frame.token):
             self.is_seen_at(frame.observed, now)
+        round_trip_s = self.paths.pong_received(frame, source, now)
         if round_trip_s is not None:
             self.round_trip.sample(round_trip_s)
             self.sender.round_trip.sample(round_trip_s)

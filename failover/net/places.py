@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from failover.ids import MemberId
-from failover.net.addresses import Address
+from failover.net.addresses import Address, ip_of
 
 SHORT_ID_SIZE = 12
 """Bytes of a member's id that name it to a relay: with them a relayed datagram still fits into 1,200 bytes."""
@@ -53,8 +53,8 @@ def is_fair(claimed: Address, own: Iterable[Address]) -> bool:
     Never to multicast or broadcast. To loopback only from a machine that has nothing else, or it could be made to
     talk to itself; to a port below 1024 only if this member listens on one too.
     """
-    ip = ipaddress.ip_address(claimed.ip)
-    mine = [(ipaddress.ip_address(address.ip), address.port) for address in own]
+    ip = ip_of(claimed)
+    mine = [(ip_of(address), address.port) for address in own]
     if mine and all(each.version != ip.version for each, _ in mine):
         return False  # no way from here to there
     if ip.is_multicast or ip.is_unspecified or ip == _BROADCAST or claimed.port == 0:
