@@ -48,6 +48,7 @@ TRIED_BYTES, TRIED_BYTES_PER_S = 6_000, 6_000
 """To a place where a member is said to be: ten PINGs a second, and an INITIATION now and then."""
 DATAGRAMS_PER_DATAGRAM_MAX = 200
 TICKS_PER_S_MAX = 2_000
+WAIT_S_MAX = 100.0
 TICKS_AT_ONCE_MAX = 5
 """What a tick does may be due to be followed up at once; but not for ever."""
 
@@ -140,7 +141,8 @@ class World:
         return self.from_peer(by, passed)
 
     def wait(self, seconds: float) -> None:
-        """Bob's timers run."""
+        """Bob's timers run; not for so long that the channels, which nobody renews here, end by themselves."""
+        seconds = min(seconds, max(0.3, WAIT_S_MAX - (self.now - NOW)))
         end, ticks, again = self.now + seconds, 0, 0
         while (due := self.bob.deadline) <= end:
             ticks += 1
