@@ -358,8 +358,9 @@ async def open_member(
     Args:
         machine: the application's state machine, in its first state.
         storage: a file's path, a `Storage`, or None for memory (a member that nobody can resume).
-        ticket: what `invite()` or `short_code()` returned, for joining; a storage that was admitted before
-            ignores it.
+        ticket: what `invite()` or `short_code()` returned, for joining. A storage that was admitted before ignores
+            it, unless it was away while four members or more went: then a new ticket lets it back in as the member
+            that it is (a ticket, not a short code).
         found: found a cluster if the storage is new and there is no ticket.
         serve: the server function; runs on exactly one member at a time. None proposes every request as it comes.
         name: at most 64 bytes of UTF-8; for people.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import NoReturn
@@ -32,8 +34,12 @@ from failover.records import (
 from failover.replica import Replica
 from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
 
+log = logging.getLogger("failover")
+
 ASK_WHO_S = 0.5
 """A member that hears no leader asks the others so often."""
+NOBODY_S = 10.0
+"""After so long without a word of anybody a member says in the log what may be the matter."""
 
 
 class Neighbours:
@@ -166,8 +172,12 @@ class Neighbours:
 
     async def ask_who_is_there(self) -> NoReturn:
         """While no leader is heard, ask those who are: the host may have joined while this member was away."""
+        warns_at = self._driver.clock() + NOBODY_S
         while True:
             await trio.sleep(ASK_WHO_S)
+            if warns_at != math.inf and self._driver.clock() >= warns_at:
+                warns_at = math.inf
+                self._warn_if_nobody_answers()
             if self._departures.answered:
                 self.sync()  # their time may be over
             core, peers = self._driver.core, self._driver.peers
@@ -175,6 +185,15 @@ class Neighbours:
                 for member in self.members:
                     if peers.is_connected(member):
                         self._driver.send(member, AskIntroduction(core.applied_index))
+
+    def _warn_if_nobody_answers(self) -> None:
+        """Those whose secrets are too old are not answered, and cannot be told why."""
+        if self.members and all(self._driver.peers.last_heard(member) is None for member in self.members):
+            log.warning(
+                "no other member has answered since the start; if they are playing, this one was away while more "
+                "than %d members went: open its storage with a new ticket",
+                EPOCHS_MAX - 1,
+            )
 
     def _introduced_to(self, known: Collection[MemberId]) -> dict[MemberId, MemberInfo]:
         if self._driver.core.leader in known:

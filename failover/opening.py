@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from failover.admission import ask_to_join
+from failover.clock import Clock
 from failover.codes import ticket_by_code
-from failover.errors import BadAddress, BadTicket, FailoverError, MalformedBytes, StorageCorrupt, StorageMissing
+from failover.directory import EPOCHS_MAX
+from failover.errors import (
+    BadAddress,
+    BadTicket,
+    FailoverError,
+    MalformedBytes,
+    StorageCorrupt,
+    StorageMissing,
+    Unreachable,
+)
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
 from failover.line import Line
 from failover.naming import NameBook
@@ -30,9 +41,13 @@ from failover.storage.sqlite import SqliteStorage
 from failover.surroundings import Entropy, Surroundings
 from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
 
+log = logging.getLogger("failover")
+
 NOTE_CLUSTER = "cluster"
 """Secrets and addresses as known last: what a member needs to find the others again. A coded `JoinAccepted`."""
 GIVEN_MAX = 4
+NOTE_TICKET = "ticket"
+"""The id of the invite with which this storage got in last: the same ticket again is no news."""
 NOTE_PORT = "port"
 """Of the last run, in ASCII."""
 
@@ -145,16 +160,49 @@ async def open_identity(
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
     peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
     has_joined = known is None
-    if known is None:
-        assert parsed is not None
+    if parsed is not None and (known is None or _is_news(parsed, known, storage)):
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
-        known = await ask_to_join(peers, line, parsed, info, surroundings.clock)
-        peers.disconnect_as_guest()
+        known = await _get_in(peers, line, parsed, info, known, surroundings.clock)
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
-        peers.set_secrets(known.secrets)
+        storage.set_note(NOTE_TICKET, parsed.invite_id)
+    assert known is not None
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given))
+
+
+def _is_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> bool:
+    """Whether the ticket is of another time than all that this storage knows.
+
+    A member that slept through more departures than there are epochs that stay good has no secrets with which
+    anybody would answer it; with a new ticket it gets new ones, as the member that it is.
+    """
+    is_of_other_times = all(each.gate != ticket.gate for each in known.secrets)
+    return is_of_other_times and storage.get_note(NOTE_TICKET) != ticket.invite_id
+
+
+async def _get_in(
+    peers: Peers, line: Line, ticket: Ticket, info: MemberInfo, known: JoinAccepted | None, clock: Clock
+) -> JoinAccepted:
+    """Ask with the ticket, as a newcomer or as a member that needs new secrets; what is known after that."""
+    peers.set_secrets((_gate_of(ticket),))
+    try:
+        told = await ask_to_join(peers, line, ticket, info, clock)
+    except Unreachable as error:
+        if known is None:
+            raise
+        log.warning("the ticket was of no use (%s); going on with what the storage knows", error)
+        told = known
+    peers.disconnect_as_guest()
+    if known is not None and told is not known:
+        told = replace(told, secrets=(*told.secrets, *known.secrets)[:EPOCHS_MAX])
+    peers.set_secrets(told.secrets)
+    return told
+
+
+def _gate_of(ticket: Ticket) -> Secrets:
+    """A guest knows the gate alone."""
+    return Secrets(0, SecretKey(bytes(32)), SecretKey(ticket.gate))
 
 
 def _found(
@@ -201,7 +249,7 @@ def _open_peers(
         secrets = known.secrets
     else:
         assert ticket is not None
-        secrets = (Secrets(0, SecretKey(bytes(32)), SecretKey(ticket.gate)),)  # a guest knows the gate alone
+        secrets = (_gate_of(ticket),)
     previous, incarnation = incarnations
     return Peers(
         private_key=identity.private_key,

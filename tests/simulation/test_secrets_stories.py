@@ -125,3 +125,48 @@ def test_the_epoch_that_is_due_begins_though_the_host_crashes_at_that_moment(mom
         world.run(1.0)
         secrets = {directory_of(computer).secrets for computer in (host, *others)}
         assert len(secrets) == 1, "whoever drew them, all have the same"
+
+
+def test_who_slept_through_too_many_departures_gets_back_with_a_new_ticket(caplog):
+    """Nobody answers what it knows, and it says so; with a ticket of today it is the member that it was."""
+    with StackSimulation("slept too long", quiet()) as world:
+        ada, ben, cid = play(world, 3)
+        others = newcomers(world, 4)
+        world.run(3.0)
+        cid.crash()
+        world.run(3.0)
+        for other in others:
+            remove(world, ada, other)
+        world.run(0.5)  # for a moment ben is behind, and would still answer
+        cid.ticket = None
+        cid.start()
+        world.run(11.0)
+        assert epochs(cid) == [1] and log_of(cid).last_index < log_of(ada).last_index
+        assert "open its storage with a new ticket" in caplog.text
+        assert not any(cid.process.running.peers.is_connected(other.member) for other in (ada, ben))
+        tickets = ask(ada, lambda member: member.invite())
+        world.run_until(lambda: tickets, 5.0)
+        cid.ticket = tickets[0]
+        for _ in range(2):
+            cid.crash()
+            cid.start()
+            world.run_until(lambda: cid.is_open, 2.0)
+            world.run_until(lambda: epochs(cid) == epochs(ada), 2.0)
+        assert len(directory_of(ada).members) == 3
+        assert ada.process.member.invites()[0].uses == 1, "it was a member, and used nothing up"
+
+
+def test_a_ticket_of_old_times_keeps_no_member_from_coming_back():
+    with StackSimulation("old ticket", quiet()) as world:
+        ada, _, cid = play(world, 3)
+        others = newcomers(world, 4)
+        world.run(3.0)
+        tickets = ask(ada, lambda member: member.invite())
+        world.run_until(lambda: tickets, 5.0)
+        for other in others:
+            remove(world, ada, other)
+        world.run(1.0)
+        cid.crash()
+        cid.ticket = tickets[0]
+        cid.start()
+        world.run_until(lambda: cid.is_open and log_of(cid).last_index == log_of(ada).last_index, 7.0)
