@@ -156,6 +156,8 @@ class Sender:
             return INFINITE
         quiet = min(self._gives_up_at(each) for each in self._active.values())
         opens = min((each.open_at for each in self._active.values() if not each.accepted), default=INFINITE)
+        if self._pace_at != INFINITE:  # what came before it in the row took all credit: it waits for more, too
+            opens = max(opens, self._pace_at)
         return min(self._rto_at, self._pace_at, quiet, opens)
 
     @property

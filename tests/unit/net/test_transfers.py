@@ -1,10 +1,13 @@
 """Transfers over a bad network, their bounds, and snapshots beside play."""
 
+from collections import Counter
+
 import pytest
 from memory_network import Network, announcement, append, notice, pair
 
 from failover.net import frames
 from failover.net.congestion import WINDOW_MAX, RoundTrip
+from failover.net.sending import Sender
 from failover.net.transfers import (
     BATCHES_AT_ONCE,
     SNAPSHOT_SIZE_MAX,
@@ -293,3 +296,17 @@ def test_timeouts_follow_the_measured_round_trip():
     for _ in range(100):
         trip.sample(50)
     assert trip.timeout_s == 1.0
+
+
+def test_an_open_that_is_due_while_batches_take_all_credit_does_not_keep_the_loop_spinning():
+    """Seed 25 of whole members: its deadline lay in the past, and nothing that a tick does moved it."""
+    emitted = []
+    sender = Sender(
+        emit=lambda frame, now: emitted.append(frame) or True, snapshot_done=lambda done: None, counters=Counter()
+    )
+    sender.send_snapshot(b"header", MemorySource(bytes(100_000)), 0.0)
+    now = sender.deadline
+    for _ in range(4):
+        sender.send_batch(bytes(500_000), now)
+    sender.tick(now)
+    assert sender.deadline > now
