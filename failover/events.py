@@ -45,7 +45,11 @@ class HostChanged:
 
 @dataclass(frozen=True, slots=True)
 class QuorumLost:
-    """Too few voters are reachable; nothing is accepted until `QuorumRegained`."""
+    """Too few voters are reachable; nothing is accepted until `QuorumRegained`.
+
+    Or this member was away while four members or more went: nobody answers it before its storage is opened with a
+    new ticket.
+    """
 
     reachable: int
     voters: int

@@ -189,7 +189,7 @@ class Neighbours:
     def _warn_if_nobody_answers(self) -> None:
         """Those whose secrets are too old are not answered, and cannot be told why."""
         if self.members and all(self._driver.peers.last_heard(member) is None for member in self.members):
-            log.warning(
+            log.info(
                 "no other member has answered since the start; if they are playing, this one was away while more "
                 "than %d members went: open its storage with a new ticket",
                 EPOCHS_MAX - 1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from failover.directory import Directory
@@ -129,6 +131,7 @@ def test_the_epoch_that_is_due_begins_though_the_host_crashes_at_that_moment(mom
 
 def test_who_slept_through_too_many_departures_gets_back_with_a_new_ticket(caplog):
     """Nobody answers what it knows, and it says so; with a ticket of today it is the member that it was."""
+    caplog.set_level(logging.INFO, "failover")
     with StackSimulation("slept too long", quiet()) as world:
         ada, ben, cid = play(world, 3)
         others = newcomers(world, 4)
