@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, NewType
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from failover.ids import ClusterId, Generation, MemberId, SecretKey
@@ -14,10 +15,13 @@ from failover.net.bounds import BYTES_SIZE_MAX, FROZENSET_ITEMS_MAX, INT_MAX, TU
 from failover.net.codec import Codec
 from failover.net.compiler import fields_of
 from failover.raft.membership import Membership
+from failover.raft.messages import HINT_MAX, RANK_MAX
 
 SIZES = {MemberId: 32, ClusterId: 16, Generation: 16, SecretKey: 32}
 ITEMS_MAX = 4
 """In one generated collection or text: what matters is that there are none, one and some."""
+BY_NAME = {"hint": st.integers(0, HINT_MAX), "rank": st.none() | st.integers(0, RANK_MAX)}
+"""Fields whose bounds the class itself keeps."""
 ids = st.binary(min_size=32, max_size=32).map(MemberId)
 
 
@@ -38,7 +42,18 @@ def of_class(cls: type) -> st.SearchStrategy[Any]:
     if cls is Membership:
         return memberships()
     hints = typing.get_type_hints(cls, include_extras=True)
-    return st.builds(cls, *(of_hint(hints[name]) for name in fields_of(cls)))
+    return _built(
+        cls, st.tuples(*(BY_NAME[name] if name in BY_NAME else of_hint(hints[name]) for name in fields_of(cls)))
+    )
+
+
+@st.composite
+def _built(draw: Any, cls: type, fields: Any) -> Any:
+    """What the class itself refuses is drawn again."""
+    try:
+        return cls(*draw(fields))
+    except (AssertionError, ValueError):
+        return reject()
 
 
 def of_hint(hint: Any, marks: tuple[object, ...] = ()) -> st.SearchStrategy[Any]:
