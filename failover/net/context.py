@@ -56,8 +56,10 @@ class Attempt:
     """The INITIATION, without mac2: what a COOKIE makes us say again."""
     cookie_key: bytes
     """Of a COOKIE in answer to it."""
+    asked: frozenset[Place]
+    """Where it was sent to."""
     uncookied: set[Place]
-    """Where it was sent to, and what has not answered with a COOKIE yet: one each is heard."""
+    """Those that have not answered with a COOKIE yet: one each is heard."""
 
 
 @dataclass(slots=True)

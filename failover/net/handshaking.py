@@ -140,6 +140,7 @@ class Handshaking:
             mac1_key=handshake.mac1_key(context.member, secrets.gate),
             datagram=datagram,
             cookie_key=cookies.cookie_key(peer.member, secrets.gate),
+            asked=frozenset(targets),
             uncookied=set(targets),
         )
         self._attempts.append(index)
@@ -199,7 +200,7 @@ class Handshaking:
         context.note_keys(
             ours=local_index, receive=keys.responder_sends, theirs=sender_index, send=keys.initiator_sends
         )
-        peer.adopt(channel, source, now)
+        peer.adopt(channel, source, now, size=len(datagram), is_proved=source in attempt.asked)
 
 
 def is_rolled_back(peer: Peer, said: handshake.InitiationPayload | handshake.ResponsePayload) -> bool:

@@ -93,6 +93,7 @@ class Paths:
         "_rounds",
         "_suspect_at",
         "_unanswered_since",
+        "_unproved",
         "active",
         "active_since",
         "deadline",
@@ -122,6 +123,8 @@ class Paths:
         """The peer itself tries other paths: does it hear us on this one? Until a PING over it is answered."""
         self._looked_for = -INFINITE
         self._left: Place | None = None
+        self._unproved: Path | None = None
+        """The active path, as long as it is no more than what a handshake's last datagram said."""
         self.active_since = -INFINITE
         """When the active path was taken."""
 
@@ -148,6 +151,9 @@ class Paths:
         What passes on another's datagram (`is_relaying`) is not itself relayed.
         """
         assert self.active is not None
+        if self._unproved is not None and not self._unproved.may_take(len(datagram), now):
+            self._peer.context.counters["send: to an address that has not answered"] += 1
+            return
         if now >= self._suspect_at:
             self._send_in_doubt(datagram, now, matters=matters, may_be_relayed=not is_relaying)
             return
@@ -189,7 +195,11 @@ class Paths:
         while len(self._pings) > PINGS_MAX:
             del self._pings[next(iter(self._pings))]
         datagram = channel.seal(frames.ping(token))
-        self.spent(target, len(datagram))
+        if self._unproved is not None and target == self.active:
+            if not self._unproved.may_take(len(datagram), now):
+                return  # the peer will shake hands anew
+        else:
+            self.spent(target, len(datagram))
         context.send(datagram, target, now)
 
     def spent(self, place: Place, size: int) -> None:
@@ -243,6 +253,7 @@ class Paths:
         path.round_trip.sample(now - sent_at)
         if place == self.active:
             self._doubted_since = self._suspect_at = INFINITE
+            self._unproved = None
             return now - sent_at
         self._consider(path, now)
         return None
@@ -254,12 +265,14 @@ class Paths:
             self._suspect_at = min(self._suspect_at, now + self._patience_s())
             self.look(now)
 
-    def channel_made(self, source: Place, now: float, *, is_new_process: bool) -> None:
-        """A handshake is complete, and its last datagram came from there: the peer holds the keys.
+    def channel_made(self, source: Place, now: float, *, size: int, is_new_process: bool, is_proved: bool) -> None:
+        """A handshake is complete; its last datagram, of `size` bytes, came from there: the peer holds the keys.
 
-        That alone moves nothing either, if the path that there is works.
+        That alone moves nothing either, if the path that there is works. And only the place to which the one
+        before it was sent is proved to be the peer's: another gets little until it answers.
         """
         path = self._note(source)
+        path.received += size
         path.heard_at = now
         if is_new_process:
             self._pings.clear()
@@ -270,6 +283,7 @@ class Paths:
             or (not self.is_direct and not path.is_relayed)
         ):
             self._take(path, now)
+            self._unproved = None if is_proved or path.is_relayed or path.is_valid(now) else path
         elif source != self.active and self._may_probe(now):
             self.ping(now, source)
         if not self.is_direct:
@@ -318,6 +332,7 @@ class Paths:
             self._peer.path_changed()
         self._active_heard_at = now
         self._unanswered_since = self._doubted_since = self._suspect_at = INFINITE
+        self._unproved = None
         if not path.is_relayed:
             self._rounds.clear()
             self.deadline = INFINITE

@@ -163,7 +163,7 @@ class Peer:
         self._probe_every_s = self.context.timings.probe_s
         if not channel.confirmed:
             self.channels.confirm(channel)
-            self.adopt(channel, source, now)
+            self.adopt(channel, source, now, size=len(content), is_proved=source == channel.address)
         else:
             self.paths.heard(source, len(content), now)
         try:
@@ -324,13 +324,17 @@ class Peer:
         self.channels.add_provisional(channel)
         self._set_deadline()
 
-    def adopt(self, channel: Channel, source: Place, now: float) -> None:
-        """A channel on which the peer has shown that it holds the keys, or will as soon as it hears from us."""
+    def adopt(self, channel: Channel, source: Place, now: float, *, size: int, is_proved: bool) -> None:
+        """A channel on which the peer has shown that it holds the keys, or will as soon as it hears from us.
+
+        It did so with a datagram of `size` bytes from `source`; `is_proved` if the handshake's other datagram went
+        there.
+        """
         is_new_process = self.channels.adopt(channel, now)
         if is_new_process:
             self.sender.reset()
             self.receiver.reset()
-        self.paths.channel_made(source, now, is_new_process=is_new_process)
+        self.paths.channel_made(source, now, size=size, is_new_process=is_new_process, is_proved=is_proved)
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
         self.handshaking.cancel()

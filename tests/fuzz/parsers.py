@@ -7,6 +7,7 @@ was read is written back to the very same bytes.
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,12 +16,16 @@ from typing import Any
 
 import cbor2
 
+from failover.cli.datagrams import describe_untrusted
+from failover.cli.decoding import _lines as lines_for_people
 from failover.errors import BadAddress, BadSettings, BadTicket, MalformedBytes
 from failover.ids import ClusterId, MemberId
 from failover.net import addresses, code_exchange, codec, frames, handshake, keylog, pcap, short_codes
 from failover.net.addresses import Address
 from failover.net.bounds import DEPTH_MAX
+from failover.net.channel import VERSION
 from failover.net.codec import Codec
+from failover.net.tap import TYPE_OPENED
 from failover.net.tickets import Contact, Ticket
 from failover.net.zeroconf_board import read_untrusted as read_note
 from failover.records import ACTIONS, RECORDS
@@ -191,6 +196,16 @@ def read_capture(data: bytes) -> None:
                 written = pcap.record(datagram.time, datagram.source, datagram.target, datagram.payload)
                 (again,) = pcap.read_untrusted(io.BytesIO(pcap.file_header() + written))
                 assert again[1:4] == datagram[1:4]
+
+
+def read_for_people(data: bytes) -> None:
+    """What `failover decode` says of a datagram: it fits on lines, and holds nothing that moves a cursor."""
+    opened = bytes([TYPE_OPENED, VERSION, 0, 0]) + bytes(12) + data
+    for payload in (opened, data):
+        said = describe_untrusted(payload, keylog.KeyRing())
+        json.dumps(said)
+        for line in lines_for_people({"time": 1.0, "from": "here", "to": "there"}, said):
+            assert line.plain.isprintable(), line.plain
 
 
 def read_note_text(data: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from failover.net import code_exchange, handshake, keylog, pcap
 from failover.settings import Settings
-from tests.fuzz import channels, datagrams, exchanges, parsers, planted
+from tests.fuzz import channels, datagrams, exchanges, members, parsers, planted
 from tests.fuzz.feed import Row
 from tests.fuzz.world import HOME
 from tests.unit.net import make_golden
@@ -76,6 +76,7 @@ TARGETS = {
     "settings": Target(parsers.read_settings, lambda: [Settings().to_toml().encode(), b"[timing]\nmargin_s = 1"]),
     "captures": Target(parsers.read_capture, _captures),
     "key_log": Target(parsers.read_key_log, _key_logs, 1_000),
+    "decode": Target(parsers.read_for_people, _frames, 1_200),
     "notes": Target(parsers.read_note_text, lambda: [b"f=abc\0g=" + bytes(range(1, 9))], 500),
     "stored": Target(parsers.read_stored, parsers.stored_seeds, 600),
     "exchange": Target(parsers.read_exchange, _exchange, 1_200),
@@ -86,6 +87,7 @@ TARGETS = {
     "guest": Target(channels.guest, channels.seeds),
     "contact": Target(channels.contact, channels.seeds),
     "transfers": Target(channels.transfers, channels.transfer_seeds, 600),
+    "core": Target(members.core, members.seeds, 800),
     "giver": Target(exchanges.giver, exchanges.giver_seeds, 2_000),
     "seeker": Target(exchanges.seeker, exchanges.seeker_seeds, 4_000),
     "announcements": Target(exchanges.announcements, exchanges.announcement_seeds, 2_000),
