@@ -22,7 +22,7 @@ from failover.net.cookies import CookieJar
 from failover.net.handshaking import is_rolled_back
 from failover.net.limits import Limits, Load, network_of
 from failover.net.peer import Peer, Role
-from failover.net.places import Place, Relayed
+from failover.net.places import Place, Relayed, is_in_anothers_name
 
 PROVISIONAL_TOTAL_MAX = 64
 GUESTS_MAX = 16
@@ -115,7 +115,7 @@ class Gatekeeper:
     def _is_of_member(self, source: Place) -> bool:
         """Whether a member may be there: a restarted one mostly is where it was, and waits for nobody."""
         if isinstance(source, Relayed):
-            return True  # a member passed it on, at a rate that it keeps
+            return True  # a member passed it on, and has a share of its own
         network = network_of(source)
         return any(
             network_of(place) == network
@@ -140,6 +140,11 @@ class Gatekeeper:
             return "no common version"
         if not noise.is_canonical(responder.initiator_static):
             return "static key in a second spelling"
+        is_guest = payload.invite_id != handshake.NO_INVITE
+        if isinstance(source, Relayed) and (
+            is_guest or is_in_anothers_name(source, MemberId(responder.initiator_static))
+        ):
+            return "relayed for who is no member"
         found = self._admit(MemberId(responder.initiator_static), payload, source, now)
         if isinstance(found, str):
             return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from failover.errors import MalformedBytes
 from failover.net import cookies, handshake, noise
+from failover.net.bucket import Bucket
 from failover.net.channel import VERSION, Channel
 from failover.net.context import Attempt, Secrets
 from failover.net.cookies import KeptCookies
@@ -19,19 +20,32 @@ ATTEMPTS_MAX = 4
 TARGETS_MAX = 6
 HURRIED_S = 1.0
 """To the next initiation after one that did not wait for its turn."""
+CLAIMED_PER_S, CLAIMED_BURST = 1.0, 24.0
+"""Initiations to places that are only claimed: each has 1,152 bytes, and the place may be a victim's."""
 INFINITE = float("inf")
 
 
 class Handshaking:
     """One per peer."""
 
-    __slots__ = ("_attempts", "_backoff", "_cookies", "_peer", "_tries", "_wanted_until", "deadline", "invite")
+    __slots__ = (
+        "_attempts",
+        "_backoff",
+        "_claimed",
+        "_cookies",
+        "_peer",
+        "_tries",
+        "_wanted_until",
+        "deadline",
+        "invite",
+    )
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._attempts: list[int] = []
         self._cookies = KeptCookies()
         self._backoff = 0.0
+        self._claimed: Bucket | None = None
         self._tries = 0
         self._wanted_until = -INFINITE
         self.deadline = INFINITE
@@ -102,9 +116,21 @@ class Handshaking:
         peer = self._peer
         claimed = list(peer.hints) if self.invite is not None else peer.paths.candidates()
         active = () if peer.paths.active is None else (peer.paths.active,)
-        direct = list(dict.fromkeys((*active, *claimed)))[:TARGETS_MAX]
+        first = (
+            self._tries % len(claimed) if claimed else 0
+        )  # each has its turn, where there is not enough for all
+        direct = list(dict.fromkeys((*active, *claimed[first:], *claimed[:first])))[:TARGETS_MAX]
+        direct = [place for place in direct if self._may_try(place, now)]
         relays = peer.context.relaying.ways_to(peer, now) if self._tries else []
         return list(dict.fromkeys((*direct, *relays)))
+
+    def _may_try(self, place: Place, now: float) -> bool:
+        """Whether an initiation may go there: always where the peer has answered, or where our ticket sends us."""
+        path = self._peer.paths.known.get(place)
+        if self.invite is not None or isinstance(place, Relayed) or (path is not None and path.is_proved):
+            return True
+        self._claimed = self._claimed or Bucket(CLAIMED_PER_S, CLAIMED_BURST, now)
+        return self._claimed.take(now)
 
     def _new_attempt(self, targets: list[Place]) -> bytes:
         """A fresh initiation. Its psk is an older one in turn: the peer may not know the newest ones yet."""
@@ -200,7 +226,8 @@ class Handshaking:
         context.note_keys(
             ours=local_index, receive=keys.responder_sends, theirs=sender_index, send=keys.initiator_sends
         )
-        peer.adopt(channel, source, now, size=len(datagram), is_proved=source in attempt.asked)
+        # Where several were asked, it was read at one of them, and who reads it may answer in another's name.
+        peer.adopt(channel, source, now, size=len(datagram), is_proved=attempt.asked == {source})
 
 
 def is_rolled_back(peer: Peer, said: handshake.InitiationPayload | handshake.ResponsePayload) -> bool:

@@ -62,9 +62,12 @@ class Limits:
 
 
 def network_of(address: Place) -> bytes:
-    """What counts as one source: an IPv4 address, or the /64 of an IPv6 one, since a home has all of that."""
+    """What counts as one source: an IPv4 address, or the /64 of an IPv6 one, since a home has all of that.
+
+    Of what was passed on it is the relay: whom that names is its word alone.
+    """
     if isinstance(address, Relayed):
-        return address.relay + address.member
+        return address.relay
     try:
         packed = ipaddress.ip_address(address.ip).packed
     except ValueError:  # of a game's own transport

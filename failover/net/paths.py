@@ -25,8 +25,12 @@ if TYPE_CHECKING:
 PATHS_MAX = 4
 CANDIDATES_MAX = 8
 PINGS_MAX = 32
+PING_LIFE_S = 10.0
+"""A later PONG slept somewhere, as this machine may have: it tells nothing of the way."""
 PING_BACK_S = 1.0
 """A PING is answered by a PONG, and by a PING of our own if the last one was so long ago."""
+PROVE_AGAIN_S = 0.2
+"""Between PINGs to a place that is the active one, and has not answered yet."""
 PROBE_ROUNDS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 """After a reason to look for paths: a hole in two home routers opens once both sides have sent."""
 LOOK_AGAIN_S = 30.0
@@ -39,6 +43,13 @@ VALID_S = 60.0
 """A path that answered so long ago may be doubled onto without another question."""
 SUSPECT_MIN_S = 0.05
 """Without an answer for so long, and for longer than answers usually take, a path is suspect."""
+ASSURED_LEADING_S, ASSURED_FOLLOWING_S = 0.5, 1.5
+"""Who was just told that it is heard does not doubt again for so long. Where two ways work and each side prefers
+another, the one with the smaller key asks in time, and stays; to the other its way falls silent: it follows."""
+DOUBTED_AGAIN_S = 5.0
+"""A doubt so soon after that concerns the active path alone, and is no reason to look for others."""
+ANSWER_MAX_S = 1.0
+"""What counts as that: the peer, or this machine, may have slept for an hour in between."""
 NO_WAY_BACK_S = 2.0
 """Who has just left a path does not return to it, unless the new one is dead."""
 INFINITE = float("inf")
@@ -56,7 +67,7 @@ class Path:
         """When a PING there was last answered from there."""
         self.round_trip = RoundTrip()
         self.received = self.sent = 0
-        """Bytes, while it is not validated."""
+        """Bytes, until it answers."""
 
     @property
     def is_relayed(self) -> bool:
@@ -66,6 +77,11 @@ class Path:
     def is_valid(self, now: float) -> bool:
         """Whether it answered lately."""
         return now - self.validated_at < VALID_S
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether a PING there was ever answered from there."""
+        return self.validated_at != -INFINITE
 
     def may_take(self, size: int, now: float) -> bool:
         """Whether so many bytes more may go there. A relay knows whom it serves: it can be no victim."""
@@ -83,6 +99,7 @@ class Paths:
     __slots__ = (
         "_active_heard_at",
         "_answers",
+        "_assured_until",
         "_bucket",
         "_doubted_since",
         "_left",
@@ -106,6 +123,9 @@ class Paths:
         self.active: Place | None = None
         self.known: dict[Place, Path] = {}
         """The active one among them; the one that was heard last comes last."""
+        self._unproved: Path | None = None
+        """The active one, while it has not shown that the peer is there: a handshake does not tell an initiator
+        where its answer came from, and whoever confirms one may write any source on it."""
         self.switches = 0
         """How often another path took over."""
         self.deadline = INFINITE
@@ -121,10 +141,9 @@ class Paths:
         """From the first unanswered datagram on the active path to the next that came over it."""
         self._doubted_since = INFINITE
         """The peer itself tries other paths: does it hear us on this one? Until a PING over it is answered."""
+        self._assured_until = -INFINITE
         self._looked_for = -INFINITE
         self._left: Place | None = None
-        self._unproved: Path | None = None
-        """The active path, as long as it is no more than what a handshake's last datagram said."""
         self.active_since = -INFINITE
         """When the active path was taken."""
 
@@ -151,13 +170,13 @@ class Paths:
         What passes on another's datagram (`is_relaying`) is not itself relayed.
         """
         assert self.active is not None
-        if self._unproved is not None and not self._unproved.may_take(len(datagram), now):
-            self._peer.context.counters["send: to an address that has not answered"] += 1
-            return
         if now >= self._suspect_at:
             self._send_in_doubt(datagram, now, matters=matters, may_be_relayed=not is_relaying)
             return
-        self._peer.context.send(datagram, self.active, now)
+        if self._unproved is None or self._unproved.may_take(len(datagram), now):
+            self._peer.context.send(datagram, self.active, now)
+        else:
+            self._peer.context.counters["send: to an address that has not answered"] += 1
         if self._unanswered_since == INFINITE:
             self._unanswered_since = now
             self._suspect_at = min(self._suspect_at, now + self._patience_s())
@@ -171,16 +190,24 @@ class Paths:
         assert self.active is not None
         self._look_once(now)
         context, ways = self._peer.context, [self.active]
-        other = next((path for path in reversed(self.known.values()) if path.place != self.active), None)
-        if other is not None and other.is_relayed and not may_be_relayed:
-            other = None
+        if self._unproved is not None and not self._unproved.may_take(len(datagram), now):
+            context.counters["send: to an address that has not answered"] += 1
+            ways.clear()
+        other = self._best_other(now, may_be_relayed=may_be_relayed)
         works = other is not None and other.heard_at > min(self._unanswered_since, self._doubted_since)
         if other is not None and (works or matters) and other.may_take(len(datagram), now):
             ways.append(other.place)
         if matters and not works and may_be_relayed:
             ways += context.relaying.ways_to(self._peer, now)[:1]
-        for place in dict.fromkeys(ways if matters or len(ways) == 1 else ways[1:]):
+        for place in dict.fromkeys(ways if matters else ways[-1:]):
             context.send(datagram, place, now)
+
+    def _best_other(self, now: float, *, may_be_relayed: bool) -> Path | None:
+        """Beside the active one: the one heard last of those that answered, or of all."""
+        others = [path for path in reversed(self.known.values()) if path.place != self.active]
+        if not may_be_relayed:
+            others = [path for path in others if not path.is_relayed]
+        return next((path for path in others if path.is_valid(now)), others[0] if others else None)
 
     def ping(self, now: float, place: Place | None = None, channel: Channel | None = None) -> None:
         """Ask for an answer from there; without a place, over the active path."""
@@ -214,7 +241,9 @@ class Paths:
 
     def asked(self, source: Place, now: float) -> None:
         """The peer has sent a PING over the active path: does it see us elsewhere? Its PONG would say so."""
-        if source == self.active and now - self._pinged_at >= PING_BACK_S:
+        # Where the way takes longer than a second, both would else ask back for ever.
+        often_s = max(PING_BACK_S, 2 * (self.round_trip_s or 0.0))
+        if source == self.active and now - self._pinged_at >= often_s:
             self.ping(now)
 
     # In.
@@ -223,8 +252,10 @@ class Paths:
         """A datagram of `size` bytes came from there, and was valid."""
         if source == self.active:
             self._active_heard_at = now
+            if self._unproved is not None:
+                self._prove(self._unproved, size, now)
             if self._unanswered_since != INFINITE:
-                self._answers.sample(now - self._unanswered_since)
+                self._answers.sample(min(now - self._unanswered_since, ANSWER_MAX_S))
                 self._unanswered_since = INFINITE
                 if self._doubted_since == INFINITE:
                     self._suspect_at = INFINITE
@@ -238,11 +269,20 @@ class Paths:
         elif self._may_probe(now):
             self.ping(now, source)
 
+    def _prove(self, path: Path, size: int, now: float) -> None:
+        """The PING of the handshake may have got lost."""
+        path.received += size
+        if now - self._pinged_at >= PROVE_AGAIN_S and path.may_take(0, now) and self._may_probe(now):
+            self.ping(now)
+
     def pong_received(self, frame: frames.Pong, source: Place, now: float) -> float | None:
         """The answer to a PING; returns the round trip if it is one of the active path."""
         sent_at, place = self._pings.pop(frame.token, (0.0, None))
         if place is None:
             self._peer.context.counters["pong: unknown"] += 1
+            return None
+        if now - sent_at > PING_LIFE_S:
+            self._peer.context.counters["pong: late"] += 1
             return None
         if source != place:
             self._peer.context.counters["pong: from elsewhere"] += 1
@@ -252,6 +292,9 @@ class Paths:
         path.sent = 0
         path.round_trip.sample(now - sent_at)
         if place == self.active:
+            if self._doubted_since != INFINITE:
+                leads = self._peer.context.member < self._peer.member
+                self._assured_until = now + (ASSURED_LEADING_S if leads else ASSURED_FOLLOWING_S)
             self._doubted_since = self._suspect_at = INFINITE
             self._unproved = None
             return now - sent_at
@@ -260,10 +303,14 @@ class Paths:
 
     def _doubt(self, now: float) -> None:
         """The peer sends over another path: maybe since it hears nothing on this one."""
-        if self._doubted_since == INFINITE:
-            self._doubted_since = now
-            self._suspect_at = min(self._suspect_at, now + self._patience_s())
+        if self._doubted_since != INFINITE or now < self._assured_until:
+            return
+        self._doubted_since = now
+        self._suspect_at = min(self._suspect_at, now + self._patience_s())
+        if now - self._assured_until >= DOUBTED_AGAIN_S:
             self.look(now)
+        elif self._may_probe(now):
+            self.ping(now)
 
     def channel_made(self, source: Place, now: float, *, size: int, is_new_process: bool, is_proved: bool) -> None:
         """A handshake is complete; its last datagram, of `size` bytes, came from there: the peer holds the keys.
@@ -274,16 +321,17 @@ class Paths:
         path = self._note(source)
         path.received += size
         path.heard_at = now
+        if is_proved:
+            path.validated_at = now
         if is_new_process:
             self._pings.clear()
         if (
             self.active is None
             or is_new_process
             or self._is_silent(now)
-            or (not self.is_direct and not path.is_relayed)
+            or (not self.is_direct and not path.is_relayed and path.is_valid(now))
         ):
             self._take(path, now)
-            self._unproved = None if is_proved or path.is_relayed or path.is_valid(now) else path
         elif source != self.active and self._may_probe(now):
             self.ping(now, source)
         if not self.is_direct:
@@ -294,7 +342,8 @@ class Paths:
         path = self.known.pop(place, None) or Path(place)
         self.known[place] = path
         if len(self.known) > PATHS_MAX:
-            del self.known[next(each for each in self.known if each not in (self.active, place))]
+            others = [each for each in self.known if each not in (self.active, place)]
+            del self.known[next((each for each in others if not self.known[each].is_proved), others[0])]
         return path
 
     # Which is active.
@@ -305,6 +354,7 @@ class Paths:
         if (
             active is None
             or self._is_silent(now)
+            or (self._unproved is not None and not path.is_relayed)
             or (self._is_better(path, active) and not self._was_left(path, now))
         ):
             self._take(path, now)
@@ -331,8 +381,9 @@ class Paths:
             self._answers = RoundTrip()
             self._peer.path_changed()
         self._active_heard_at = now
+        self._unproved = None if path.is_relayed or path.is_proved else path
         self._unanswered_since = self._doubted_since = self._suspect_at = INFINITE
-        self._unproved = None
+        self._assured_until = -INFINITE
         if not path.is_relayed:
             self._rounds.clear()
             self.deadline = INFINITE

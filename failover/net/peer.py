@@ -9,7 +9,8 @@ from failover.errors import MalformedBytes
 from failover.ids import MemberId
 from failover.net import frames
 from failover.net.addresses import Address
-from failover.net.channel import Channel
+from failover.net.bucket import Bucket
+from failover.net.channel import HEADER_SIZE, TAG_SIZE, Channel
 from failover.net.channels import Channels
 from failover.net.codec import UnknownKind
 from failover.net.congestion import RoundTrip
@@ -43,6 +44,9 @@ class Role(Enum):
 
 
 _TALK = (Role.MEMBER, Role.DEPARTED)
+_ONCE = (frames.Ping, frames.Relay)
+NEWS_PER_S, NEWS_BURST = 1 / 30, 4.0
+"""How often a peer may say that it sees us elsewhere now: all the others hear of it, and try there."""
 
 
 class Peer:
@@ -65,6 +69,7 @@ class Peer:
         self.deadline = INFINITE
         self.round_trip = RoundTrip()
         self.handshaking = Handshaking(self)
+        self._news: Bucket | None = None
         self._queue: deque[bytes] = deque(maxlen=QUEUE_MAX)
         self._unanswered_since = INFINITE
         self._probe_at = INFINITE
@@ -158,14 +163,15 @@ class Peer:
 
     def data_received(self, channel: Channel, content: bytes, source: Place, now: float) -> None:
         """The frames of a datagram that authenticated on `channel`."""
+        size = len(content) + HEADER_SIZE + TAG_SIZE
         self.last_heard = now
         self._unanswered_since = self._probe_at = INFINITE
         self._probe_every_s = self.context.timings.probe_s
         if not channel.confirmed:
             self.channels.confirm(channel)
-            self.adopt(channel, source, now, size=len(content), is_proved=source == channel.address)
+            self.adopt(channel, source, now, size=size, is_proved=source == channel.address)
         else:
-            self.paths.heard(source, len(content), now)
+            self.paths.heard(source, size, now)
         try:
             found, unknown = frames.parse_untrusted(content)
         except MalformedBytes as error:
@@ -173,14 +179,22 @@ class Peer:
             return
         if unknown is not None:
             self._unreadable("data: unknown frame", unknown)
-        asked = False
+        if len(found) > 1:
+            found = self._without_second_questions(found)
         for frame in found:
-            if type(frame) is frames.Ping:
-                if asked:  # a datagram full of them would send many times its size to whoever it says it is from
-                    self.context.counters["data: several pings"] += 1
-                    continue
-                asked = True
             self._take(frame, source, now)
+
+    def _without_second_questions(self, found: list[frames.Frame]) -> list[frames.Frame]:
+        """One datagram full of what is answered, or passed on, would be worth a hundred of ours."""
+        kept: list[frames.Frame] = []
+        asked: set[type] = set()
+        for frame in found:
+            if type(frame) in _ONCE and type(frame) in asked:
+                self.context.counters["data: second question"] += 1
+            else:
+                asked.add(type(frame))
+                kept.append(frame)
+        return kept
 
     def _take(self, frame: frames.Frame, source: Place, now: float) -> None:
         match frame:
@@ -290,12 +304,20 @@ class Peer:
         self.sender.controller.moved()
 
     def is_seen_at(self, observed: Address | None, now: float) -> None:
-        """How the peer sees us."""
-        if observed is not None and self.role is not Role.GUEST:
-            is_new = observed not in self.context.observed.values() and observed not in self.context.addresses
-            self.context.observed[self.member] = observed
-            if is_new:
-                self.context.seen_elsewhere(now)
+        """How the peer sees us, or says that it does."""
+        context = self.context
+        if observed is None or self.role not in (Role.MEMBER, Role.CONTACT):
+            return
+        if observed == context.observed.get(self.member):
+            return
+        self._news = self._news or Bucket(NEWS_PER_S, NEWS_BURST, now)
+        if not self._news.take(now):
+            context.counters["pong: sees us elsewhere too often"] += 1
+            return
+        is_new = observed not in context.observed.values() and observed not in context.addresses
+        context.observed[self.member] = observed
+        if is_new:
+            context.seen_elsewhere(now)
 
     def _told(self, candidates: tuple[Address, ...], now: float) -> None:
         """The peer says where it may be; if that is news, it is worth a look."""
@@ -361,6 +383,7 @@ class Peer:
             self.sender.reset()
             self.receiver.reset()
             self.context.lane.forget(self.member)
+            self.context.observed.pop(self.member, None)
             self._set_deadline()
 
     def close(self) -> None:

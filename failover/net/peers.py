@@ -32,7 +32,7 @@ from failover.net.lane import Lane
 from failover.net.limits import BURST_ALL, RATE_ALL
 from failover.net.measuring import Traffic
 from failover.net.peer import Peer, Role
-from failover.net.places import Place, Relayed, kind_of
+from failover.net.places import Place, Relayed, is_in_anothers_name, kind_of
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
 
@@ -280,6 +280,9 @@ class Peers:
             self.counters["data: unknown channel"] += 1
             return
         peer, channel = found
+        if is_in_anothers_name(source, peer.member):
+            self.counters["relay: in another's name"] += 1
+            return
         if not peer.channels.is_alive(channel, now):
             self.counters["data: channel too old"] += 1
             return
@@ -296,6 +299,8 @@ class Peers:
             self.counters["response: to nothing"] += 1
         elif not handshake.has_valid_mac1(attempt.mac1_key, data):
             self.counters["response: wrong mac1"] += 1
+        elif is_in_anothers_name(source, attempt.peer.member):
+            self.counters["relay: in another's name"] += 1
         elif not self._responses.take(now):
             self.counters["response: too many"] += 1
         else:
@@ -407,10 +412,13 @@ class Peers:
     # Looking inside.
 
     def outside_address(self) -> Address | None:
-        """How this member looks from outside its router, if all who see it at another address see the same."""
+        """How this member looks from outside its router, if most who see it at another address see the same.
+
+        Most, not all: one that lies, or sits behind another router of ours, has no say against two.
+        """
         own = self._context.addresses
-        seen = {address for address in self._context.observed.values() if address not in own}
-        return seen.pop() if len(seen) == 1 else None
+        seen = Counter(address for address in self._context.observed.values() if address not in own)
+        return next((address for address, times in seen.items() if 2 * times > seen.total()), None)
 
     def is_connected(self, member: MemberId) -> bool:
         """Whether there is a channel, and the member has not gone silent."""

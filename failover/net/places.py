@@ -38,6 +38,11 @@ class Relayed(NamedTuple):
 Place = Address | Relayed
 
 
+def is_in_anothers_name(source: Place, member: MemberId) -> bool:
+    """Whether a relay says that a datagram of this member comes from somebody else."""
+    return type(source) is Relayed and source.member != short_id(member)
+
+
 def kind_of(place: Place | None) -> str:
     """In one word, for people: "lan", "direct" (over the internet), "relayed", or "" for none."""
     if place is None:

@@ -25,6 +25,8 @@ REFUSED_S = 2.0
 REFUSALS_MAX = 256
 BYTES_PER_S, BURST_BYTES = 512 * 1024.0, 256 * 1024.0
 """What is passed on for one member, per second and at once."""
+OVERHEAD_SIZE = 76
+"""Of each datagram that is passed on: the frame and its datagram, and what the system puts around it."""
 
 
 class Relaying:
@@ -90,14 +92,16 @@ class Relaying:
             self._pass_on(sender, frame, now)
 
     def _pass_on(self, sender: Peer, frame: frames.Relay, now: float) -> None:
+        bucket = self._buckets.get(sender.member)
+        if bucket is None:
+            bucket = self._buckets[sender.member] = Bucket(BYTES_PER_S, BURST_BYTES, now)
+        if not bucket.take(now, len(frame.datagram) + OVERHEAD_SIZE):  # a refusal is an answer too
+            self._context.counters["relay: over the rate"] += 1
+            return
         target = self._members.get(frame.member)
         if target is None or target is sender or not (target.paths.is_direct and target.is_connected):
             self._context.counters["relay: cannot pass on"] += 1
             sender.emit(frames.relay_refused(frame.member), now)
-            return
-        bucket = self._buckets.setdefault(sender.member, Bucket(BYTES_PER_S, BURST_BYTES, now))
-        if not bucket.take(now, len(frame.datagram)):
-            self._context.counters["relay: over the rate"] += 1
             return
         self.passed_on += 1
         content = frames.relay(frames.PASSED_ON, short_id(sender.member), frame.datagram)
