@@ -16,6 +16,7 @@ import trio
 from failover.errors import FailoverError
 from failover.ids import MemberId
 from failover.net.addresses import ADDRESSES_MAX, Address
+from failover.net.bucket import Bucket
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.peers import Peers
 from failover.opening import Opened
@@ -24,7 +25,11 @@ from failover.replica import Replica
 
 LOOK_S = 5.0
 MOVED_AGAIN_S = 1.0
-"""What could not be announced is announced again after this long."""
+"""What could not be announced is announced again after this long, as far as there may be more of them:"""
+MOVED_PER_S, MOVED_BURST = 1 / 60, 6.0
+"""Each is an entry of everybody's log. Addresses that change all the time are told once a minute."""
+ANNOUNCE_S = 5.0
+"""Who waits for a host meanwhile looks around again: it may be the new address that makes one reachable."""
 OUTSIDE_STEADY_S = 10.0
 """How the others see this member is told once it has been the same for this long: some routers change it."""
 
@@ -44,6 +49,7 @@ class Whereabouts:
         self._local = tuple(transport.local_addresses)
         self._outside: Address | None = None
         self._outside_seen: tuple[Address | None, float] = (None, 0.0)
+        self._announcements = Bucket(MOVED_PER_S, MOVED_BURST, clock())
 
     def info(self) -> MemberInfo:
         """What to say of this member: the addresses that people gave, its own, and how others see it."""
@@ -63,8 +69,8 @@ class Whereabouts:
                 await turned()
                 continue
             info = self.info()
-            if directory.members[self._id] != info:
-                with suppress(FailoverError):
+            if directory.members[self._id] != info and self._announcements.take(self._clock()):
+                with suppress(FailoverError), trio.move_on_after(ANNOUNCE_S):
                     await announce(Moved(info))
                 await trio.sleep(MOVED_AGAIN_S)
             else:
