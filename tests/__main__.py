@@ -1,6 +1,6 @@
 """`python -m tests`: every check in turn, from the quickest; stops at the first that fails.
 
-Tests in virtual time run on all processors at once, then those that look at the real clock, one by one.
+Tests that do not look at the real clock run on all processors at once, then those that do, one by one.
 Arguments go to pytest: `python -m tests tests/unit -k storage`.
 """
 
@@ -17,6 +17,8 @@ VIRTUAL = (
     "tests/unit/raft",
     "tests/unit/testing",
     "tests/unit/demo_game",
+    "tests/unit/net",
+    "tests/unit/storage",
 )
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 TESTS = (
