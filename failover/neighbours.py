@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ from failover.records import (
     RECORDS,
     Admit,
     BeginEpoch,
+    Depart,
     Founding,
     MemberInfo,
     OpenInvite,
@@ -59,15 +61,17 @@ class Neighbours:
         self._driver = driver
         self._replica = replica
         self._set_note = set_note
-        self._logged, self._logged_secrets = said_in(stored)
-        """What the stored log says of members and secrets, applied or not. The note may know less: it follows what
-        is applied, and a crash may come before it is written."""
+        self._logged = Said.by(stored)
+        """By the stored log, applied or not. The note may know less: it follows what is applied, and a crash may
+        come before it is written."""
         self._directory_seen: Directory | None = None
         self._secrets_seen: tuple[Secrets, ...] = ()
         self._members_seen: dict[MemberId, Addresses] = {}
         self._departures = Departures(driver.clock)
-        self._stored_index = driver.core.log.last_index
-        """Up to here the directory goes through old times, when it is applied again."""
+        log = driver.core.log
+        self._stored = log.last_index, log.last_term
+        """Up to this entry the directory goes through old times, when it is applied again."""
+        self._was_behind = False
         self.names = names
         self.heard_at: Callable[[MemberId], Addresses] = lambda member: ()
         """Where the LAN says that a member is."""
@@ -78,18 +82,22 @@ class Neighbours:
         """Tell the net who may talk to us, and note it for the next start."""
         directory = self._replica.directory
         is_replaying = directory is None or self._id not in directory.members
+        is_behind = self._was_behind = self._is_behind()
         infos = {} if directory is None else dict(directory.members)
+        if is_behind:
+            # Who departed in the meantime is none again, though the directory is not so far yet.
+            infos = {member: info for member, info in infos.items() if member not in self._logged.departed}
         if is_replaying:
             # A newcomer goes through old directories, in which the present host may not be: were it forgotten
             # here, the rest of the log would never come.
             infos |= {info.member: info for info in self._opened.known.members}
         infos = self._introduced_to(infos.keys()) | infos
         members = {member: self._hints(info) for member, info in infos.items()}
-        if self._replica.applied_index < self._stored_index:
+        if is_behind:
             for noted in self._opened.known.members:  # the note is newer than the directory of a snapshot
                 members[noted.member] = (*noted.parsed_addresses(), *members.get(noted.member, ()))[:ADDRESSES_MAX]
         for member in self._in_the_log():
-            info = self._logged.get(member)
+            info = self._logged.infos.get(member)
             members.setdefault(member, info.parsed_addresses() if info is not None else ())
         members.pop(self._id, None)
         newly = self._departures.follow(directory, self._members_seen, members) if directory is not None else ()
@@ -101,8 +109,8 @@ class Neighbours:
             if self._driver.core.leadership is not None:
                 self.say_farewell(member)
         self._sync_secrets(directory)
-        if directory is None or is_replaying or directory is self._directory_seen:
-            return
+        if directory is None or is_replaying or is_behind or directory is self._directory_seen:
+            return  # invites of old times may be closed by now, and the note knows better
         self._directory_seen = directory
         self._driver.peers.set_invites({invite.invite: invite.secret for invite in directory.invites.values()})
         known = JoinAccepted(
@@ -119,8 +127,7 @@ class Neighbours:
         A directory that is applied again goes through old times: were its secrets the only ones, those who are
         ahead by more than the epochs that stay good would not be heard any more, and the rest would never come.
         """
-        is_behind = self._replica.applied_index < self._stored_index
-        known = {each.epoch: each for each in (self._logged_secrets if is_behind else ())}
+        known = {each.epoch: each for each in (self._logged.secrets if self._was_behind else ())}
         known |= {each.epoch: each for each in self._opened.known.secrets}
         known |= {each.epoch: each for each in (directory.secrets if directory is not None else ())}
         newest = tuple(known[epoch] for epoch in sorted(known, reverse=True)[:EPOCHS_MAX])
@@ -141,6 +148,11 @@ class Neighbours:
         infos |= {} if directory is None else dict(directory.members)
         missing = (info for info in infos.values() if not self._driver.peers.is_connected(info.member))
         return {info.member: info.parsed_names() for info in missing if info.member != self._id}
+
+    def _is_behind(self) -> bool:
+        """Whether the log that was stored at the start is not applied yet; a leader may have replaced its end."""
+        index, term = self._stored
+        return self._replica.applied_index < index and self._driver.core.log.term_at(index) == term
 
     @property
     def members(self) -> list[MemberId]:
@@ -178,8 +190,8 @@ class Neighbours:
             if warns_at != math.inf and self._driver.clock() >= warns_at:
                 warns_at = math.inf
                 self._warn_if_nobody_answers()
-            if self._departures.answered:
-                self.sync()  # their time may be over
+            if self._departures.answered or self._was_behind:
+                self.sync()  # their time, or that of the stored log, may be over
             core, peers = self._driver.core, self._driver.peers
             if core.leader is None:
                 for member in self.members:
@@ -225,18 +237,32 @@ def contact_of(info: MemberInfo) -> Contact:
     return Contact(info.member, info.parsed_addresses()[: ADDRESSES_PER_CONTACT_MAX - len(names)], names)
 
 
-def said_in(entries: Iterable[Entry]) -> tuple[dict[MemberId, MemberInfo], list[Secrets]]:
-    """What those entries say of members, in the entries by which they came in, and of secrets."""
-    infos: dict[MemberId, MemberInfo] = {}
-    secrets: list[Secrets] = []
-    for record in (RECORDS.decode_untrusted(entry.command) for entry in entries if entry.command):
-        if isinstance(record, Founding):
-            infos[record.founder.member] = record.founder
-            secrets.append(record.secrets)
-        elif isinstance(record, SystemCommand):
-            action = ACTIONS.decode_untrusted(record.action)
-            if isinstance(action, Admit):
-                infos[action.info.member] = action.info
-            elif isinstance(action, BeginEpoch):
-                secrets.append(action.secrets)
-    return infos, secrets
+@dataclass(slots=True)
+class Said:
+    """What entries say of members and secrets."""
+
+    infos: dict[MemberId, MemberInfo] = field(default_factory=dict)
+    """Of members, in the entries by which they came in."""
+    departed: set[MemberId] = field(default_factory=set)
+    secrets: list[Secrets] = field(default_factory=list)
+
+    @classmethod
+    def by(cls, entries: Iterable[Entry]) -> Said:
+        """Read them all."""
+        said = cls()
+        for record in (RECORDS.decode_untrusted(entry.command) for entry in entries if entry.command):
+            if isinstance(record, Founding):
+                said.infos[record.founder.member] = record.founder
+                said.secrets.append(record.secrets)
+            elif isinstance(record, SystemCommand):
+                said._take(ACTIONS.decode_untrusted(record.action))
+        return said
+
+    def _take(self, action: object) -> None:
+        match action:
+            case Admit():
+                self.infos[action.info.member] = action.info
+            case Depart():
+                self.departed.add(action.member)
+            case BeginEpoch():
+                self.secrets.append(action.secrets)

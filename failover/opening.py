@@ -160,7 +160,9 @@ async def open_identity(
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
     peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
     has_joined = known is None
-    if parsed is not None and (known is None or _is_news(parsed, known, storage)):
+    if parsed is not None and known is not None:
+        parsed = _with_news(parsed, known, storage)
+    if parsed is not None:
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
         known = await _get_in(peers, line, parsed, info, known, surroundings.clock)
@@ -171,14 +173,24 @@ async def open_identity(
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given))
 
 
-def _is_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> bool:
-    """Whether the ticket is of another time than all that this storage knows.
+def _with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket | None:
+    """The ticket with those contacts that the storage knows, if it is of another time than what the storage knows.
 
     A member that slept through more departures than there are epochs that stay good has no secrets with which
-    anybody would answer it; with a new ticket it gets new ones, as the member that it is.
+    anybody would answer it; with a new ticket it gets new ones, as the member that it is. It believes nobody but
+    members: anybody can write a ticket that names himself.
     """
-    is_of_other_times = all(each.gate != ticket.gate for each in known.secrets)
-    return is_of_other_times and storage.get_note(NOTE_TICKET) != ticket.invite_id
+    if (
+        any(each.gate == ticket.gate for each in known.secrets)
+        or storage.get_note(NOTE_TICKET) == ticket.invite_id
+    ):
+        return None
+    members = {info.member for info in known.members}
+    contacts = tuple(contact for contact in ticket.contacts if contact.member in members)
+    if not contacts:
+        log.warning("the ticket names nobody whom this storage knows; going on without it")
+        return None
+    return replace(ticket, contacts=contacts)
 
 
 async def _get_in(

@@ -120,7 +120,8 @@ def test_a_removed_member_does_not_come_back_under_a_new_name_with_an_invite_tha
         ticket_of(world, ada, uses=8, expires_s=0)
         world.run(0.5)
         (invite, *_) = (each for each in directory_of(dan).invites.values() if each.uses)
-        ticket = dan.process.running.neighbours.ticket(invite).text()
+        running = dan.process.running
+        ticket = running.neighbours.ticket(invite, running.whereabouts.info()).text()
         ask(ada, lambda member: member.remove(dan.member))
         for _ in range(3):
             late = knocks(world, ticket)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from failover.directory import Directory
+from failover.ids import MemberId
+from failover.member import Member
+from failover.net.addresses import Address
+from failover.net.noise import public_key
+from failover.net.tickets import Contact, Ticket
 from failover.records import ACTIONS, RECORDS, BeginEpoch, SystemCommand
 from failover.testing.computer import Computer
 from failover.testing.process import Process
@@ -173,3 +179,61 @@ def test_a_ticket_of_old_times_keeps_no_member_from_coming_back():
         cid.ticket = tickets[0]
         cid.start()
         world.run_until(lambda: cid.is_open and log_of(cid).last_index == log_of(ada).last_index, 7.0)
+
+
+def test_who_was_removed_is_no_member_to_one_that_restarts_with_an_old_snapshot():
+    """Its directory is that of the snapshot, with the one that was removed and an invite; its log knows better."""
+    with StackSimulation("old snapshot", quiet(snapshot_entries=60, kept_entries=0)) as world:
+        ada, ben, dan = play(world, 3)
+        tickets = ask(ada, lambda member: member.invite(uses=8))
+        world.run_until(lambda: tickets, 5.0)
+        while log_of(ben).snapshot_index == 0:
+            ask(ada, lambda member: member.request(b"x"))
+            world.run(0.05)
+        dan.process.running.life._removed = lambda index: None  # its program does not go
+        remove(world, ada, dan)
+        (eve,) = newcomers(world, 1)  # so that no doubt is left about the change before
+        world.run(1.0)
+        for computer in (ada, ben, eve):
+            computer.crash()
+        ben.start()
+        world.run_until(lambda: ben.is_open, 2.0)
+        world.run(0.2)
+        assert dan.member in directory_of(ben).members, "of the snapshot"
+
+        async def knock(member: Member) -> None:
+            member._running.peers.connect(ben.member, member._running.clock())
+
+        ask(dan, knock)
+        world.run(6.0)
+        peers = ben.process.running.peers
+        assert dan.member not in peers._members and peers._gatekeeper.invites == {}
+        ada.start()
+        world.run_until(lambda: world.onlooker.host() is not None, 5.0)
+        world.run(1.0)
+        fresh = ask(ben, lambda member: member.invite())
+        world.run_until(lambda: fresh, 5.0)
+        world.run(0.5)
+        later = peers._gatekeeper.invites.keys()
+        assert later == directory_of(ada).invites.keys() and later, "and later, those that are open"
+
+
+@pytest.mark.parametrize("contact", ["a stranger", "a stranger among members"])
+def test_a_ticket_that_a_stranger_wrote_moves_no_member_to_him(contact):
+    with StackSimulation(f"ticket of {contact}", quiet()) as world:
+        ada, _, cid = play(world, 3)
+        tickets = ask(ada, lambda member: member.invite())
+        world.run_until(lambda: tickets, 5.0)
+        genuine = Ticket.parse(tickets[0])
+        stranger = Contact(MemberId(public_key(b"m" * 32)), (Address("10.9.9.9", 9),))
+        theirs = genuine.contacts if contact == "a stranger among members" else ()
+        cid.crash()
+        cid.ticket = replace(genuine, gate=b"m" * 32, invite_id=b"m" * 16, contacts=(stranger, *theirs[:3])).text()
+        cid.start()
+        targets = []
+        socket, send = cid.process.socket, cid.process.socket.send
+        socket.send = lambda data, address: (targets.append(address), send(data, address))
+        world.run_until(lambda: cid.is_open, 7.0)
+        world.run(1.0)
+        assert targets and stranger.addresses[0] not in targets
+        assert log_of(cid).last_index == log_of(ada).last_index
