@@ -64,7 +64,7 @@ class Worker:
             ticket=self.options.get("ticket"),
             found=self.options.get("found", False),
             name=self.options.get("name", "member"),
-            bind="127.0.0.1",
+            bind=self.options.get("bind", "127.0.0.1"),
             serve=self.serve,
             settings=settings,
             transport=self.transport,
