@@ -281,7 +281,9 @@ class Sender:
 
     def _pump_one(self, outgoing: Outgoing, credit: int, now: float) -> int:
         if not outgoing.accepted and outgoing.open_at <= now:
-            outgoing.open_at = now + self.round_trip.timeout_s * 2
+            # Twice as late each time: where nobody accepts, it would be said a hundred times a second.
+            later_s = max(self.round_trip.timeout_s * 2, now - outgoing.started_at)
+            outgoing.open_at = now + min(later_s, RTO_MAX_S)
             self._emit(outgoing.opening, now)
         room = self.controller.room(now, is_snapshot=outgoing.is_snapshot)
         while credit > 0 and self._in_flight < room:

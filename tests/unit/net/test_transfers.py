@@ -310,3 +310,18 @@ def test_an_open_that_is_due_while_batches_take_all_credit_does_not_keep_the_loo
         sender.send_batch(bytes(500_000), now)
     sender.tick(now)
     assert sender.deadline > now
+
+
+def test_an_open_that_nobody_answers_is_repeated_less_and_less_often():
+    """Found by fuzzing: on a LAN, where answers come in a millisecond, it was said a hundred times a second."""
+    said = []
+    sender = Sender(
+        emit=lambda frame, now: said.append(now) or True, snapshot_done=lambda done: None, counters=Counter()
+    )
+    for _ in range(50):
+        sender.round_trip.sample(0.0005)
+    sender.send_snapshot(b"header", MemorySource(bytes(100_000)), 0.0)
+    while (now := sender.deadline) < 14.0:
+        sender.tick(now)
+    assert 15 <= len(said) <= 30
+    assert said[1] <= 0.02
