@@ -12,6 +12,6 @@ channels.py    what comes through a channel: frames of members, guests and conta
 exchanges.py   short codes, announcements, cookies
 members.py     a whole member, and what its peers tell its core and the layers above
 targets.py     all of them by name, with their seeds
-running.py     one target in a process of its own, under atheris
+running.py     one target after the other in a process of its own, under atheris
 data/          what was found: each file is an input that once failed, named by its target
 """

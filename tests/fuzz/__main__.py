@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.util
 import logging
-import re
-import subprocess
+import os
+import shutil
 import sys
 import tempfile
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.targets import TARGETS
+from tests.fuzz import running
 
-ROOT = Path(__file__).parents[2]
-FOUND = ROOT / "build" / "fuzz"
-GRACE_S = 60
-"""A process that is not over so long after its time hangs."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of one target."""
-
-    name: str
-    runs: int
-    is_good: bool
-    said: str
+FOUND = Path(__file__).parents[2] / "build" / "fuzz"
 
 
 def main() -> int:
-    """The exit status is the number of targets that found something."""
+    """The exit status is the number of targets that found something, or of inputs that still fail."""
     arguments = parse(sys.argv[1:])
     if arguments.replay:
         return sum(not replay(path) for path in arguments.replay)
     if importlib.util.find_spec("atheris") is None:
         print("the fuzzer needs atheris, which has wheels for Linux on x86_64 and Python up to 3.13 alone")
         return 2
-    names = arguments.target or list(TARGETS)
-    with tempfile.TemporaryDirectory() as fresh:
-        corpus = arguments.corpus or Path(fresh)
-        results = [fuzz(name, arguments.seconds / len(names), corpus, arguments.found) for name in names]
+    targets = running.load()
+    names = arguments.target or [name for name in targets if name != "planted"]
+    unknown = set(names) - set(targets)
+    if unknown:
+        print(f"no such target: {', '.join(unknown)}; there are {', '.join(targets)}")
+        return 2
+    each_s = arguments.seconds / sum(targets[name].share for name in names)
+    fresh, me = Path(tempfile.mkdtemp()), os.getpid()
+    try:
+        results = [
+            running.fuzz(
+                name, targets[name], each_s * targets[name].share, arguments.corpus or fresh, arguments.found
+            )
+            for name in names
+        ]
+    finally:
+        if os.getpid() == me:  # the fuzzers leave by this way, too
+            shutil.rmtree(fresh)
     bad = [result for result in results if not result.is_good]
     print(f"{sum(result.runs for result in results):,} inputs, {len(bad)} of {len(results)} targets failed")
     return len(bad)
@@ -53,49 +52,21 @@ def parse(words: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="for all targets together")
-    parser.add_argument("--target", action="append", choices=list(TARGETS), help="only this one; may be repeated")
+    parser.add_argument("--target", action="append", metavar="NAME", help="only this one; may be repeated")
     parser.add_argument("--corpus", type=Path, help="a folder to begin with and to add to; else all is forgotten")
     parser.add_argument("--found", type=Path, default=FOUND, help="where inputs are put that failed")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="run such inputs again, no fuzzer")
     return parser.parse_args(words)
 
 
-def fuzz(name: str, seconds: float, corpus: Path, found: Path) -> Result:
-    """One target in a process of its own; what it found is printed with what runs it again."""
-    folder = corpus / name
-    plant(name, folder)
-    found.mkdir(parents=True, exist_ok=True)
-    before = set(found.iterdir())
-    command = [sys.executable, "-m", "tests.fuzz.running", name, str(seconds), str(folder), str(found)]
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace",
-                              timeout=seconds + GRACE_S, check=False)  # fmt: skip
-        said, is_good = done.stdout + done.stderr, done.returncode == 0
-    except subprocess.TimeoutExpired as hung:
-        said, is_good = str(hung), False
-    counted = re.search(r"number_of_executed_units: (\d+)", said)
-    runs = int(counted[1]) if counted else 0
-    print(f"{'good' if is_good else 'BAD ':4} {name:14} {runs:>9,} inputs", flush=True)
-    if not is_good:
-        print(said[-4_000:])
-    for path in sorted(set(found.iterdir()) - before):
-        print(f"again: python -m tests.fuzz --replay {path}", flush=True)
-    return Result(name, runs, is_good, said)
-
-
-def plant(name: str, folder: Path) -> None:
-    """Write the seeds into the corpus."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for seed in TARGETS[name].seeds():
-        (folder / hashlib.sha1(seed, usedforsecurity=False).hexdigest()).write_bytes(seed)
-
-
 def replay(path: Path) -> bool:
     """Whether that input is good now; the target is the first word of the file's name."""
+    from tests.fuzz.targets import PLANTED, TARGETS  # not instrumented
+
     logging.disable(logging.CRITICAL)
     name = path.name.partition("-")[0]
     try:
-        TARGETS[name].run(path.read_bytes())
+        (TARGETS | PLANTED)[name].run(path.read_bytes())
     except Exception:
         print(f"BAD  {path}\n{traceback.format_exc()}")
         return False

@@ -25,6 +25,8 @@ class Target:
     seeds: Callable[[], list[bytes]]
     size_max: int = 4_096
     """Bytes of an input."""
+    share: int = 1
+    """Of the time: what keeps state is slower, and has more to find."""
 
 
 def _frames() -> list[bytes]:
@@ -80,16 +82,16 @@ TARGETS = {
     "notes": Target(parsers.read_note_text, lambda: [b"f=abc\0g=" + bytes(range(1, 9))], 500),
     "stored": Target(parsers.read_stored, parsers.stored_seeds, 600),
     "exchange": Target(parsers.read_exchange, _exchange, 1_200),
-    "strangers": Target(datagrams.strangers, _strangers),
-    "initiations": Target(datagrams.initiations, datagrams.initiation_seeds),
-    "responses": Target(datagrams.responses, datagrams.response_seeds),
-    "member": Target(channels.member, _member),
-    "guest": Target(channels.guest, channels.seeds),
-    "contact": Target(channels.contact, channels.seeds),
-    "transfers": Target(channels.transfers, channels.transfer_seeds, 600),
-    "core": Target(members.core, members.seeds, 800),
-    "giver": Target(exchanges.giver, exchanges.giver_seeds, 2_000),
-    "seeker": Target(exchanges.seeker, exchanges.seeker_seeds, 4_000),
+    "strangers": Target(datagrams.strangers, _strangers, share=4),
+    "initiations": Target(datagrams.initiations, datagrams.initiation_seeds, share=4),
+    "responses": Target(datagrams.responses, datagrams.response_seeds, share=4),
+    "member": Target(channels.member, _member, share=4),
+    "guest": Target(channels.guest, channels.seeds, share=4),
+    "contact": Target(channels.contact, channels.seeds, share=4),
+    "transfers": Target(channels.transfers, channels.transfer_seeds, 600, share=4),
+    "core": Target(members.core, members.seeds, 800, share=4),
+    "giver": Target(exchanges.giver, exchanges.giver_seeds, 2_000, share=2),
+    "seeker": Target(exchanges.seeker, exchanges.seeker_seeds, 4_000, share=2),
     "announcements": Target(exchanges.announcements, exchanges.announcement_seeds, 2_000),
 }
 PLANTED = {"planted": Target(planted.run, list, 16)}
