@@ -41,7 +41,8 @@ CLOSE_S = 1.5
 """Leaving the block waits at most this long for somebody to take over."""
 HAND_OVER_AGAIN_S = 0.02
 FIRST_STATE_S = 30.0
-"""A newcomer gives up waiting for the cluster's state after this long."""
+"""A newcomer gives up if nothing of the cluster's state comes for this long."""
+FIRST_STATE_LOOK_S = 1.0
 
 
 class Running:
@@ -236,19 +237,23 @@ class Running:
         self.driver.round()
 
     async def _state_has_come(self) -> None:
-        """A newcomer waits for the log, up to the entry that admitted it."""
-        with trio.move_on_after(FIRST_STATE_S):
-            while self.replica.directory is None or self.id not in self.replica.directory.members:
-                if self.life.error is not None:
-                    raise self.life.error
-                if self.life.was_removed:
-                    raise NotAdmitted("removed again before its first state had come; ask for a new ticket")
-                self.life.check_open()
+        """A newcomer waits for the log, up to the entry that admitted it; as long as something of it comes."""
+        until, applied = trio.current_time() + FIRST_STATE_S, self.replica.applied_index
+        while self.replica.directory is None or self.id not in self.replica.directory.members:
+            if self.life.error is not None:
+                raise self.life.error
+            if self.life.was_removed:
+                raise NotAdmitted("removed again before its first state had come; ask for a new ticket")
+            self.life.check_open()
+            with trio.move_on_after(FIRST_STATE_LOOK_S):
                 await self.life.turned.wait()
-            return
-        raise Unreachable(
-            f"admitted, but the state did not come within {FIRST_STATE_S:g} s; open this storage again to go on"
-        )
+            if self.replica.applied_index > applied or self.peers.is_receiving:
+                until, applied = trio.current_time() + FIRST_STATE_S, self.replica.applied_index
+            elif trio.current_time() > until:
+                raise Unreachable(
+                    f"admitted, but nothing of the state came for {FIRST_STATE_S:g} s; "
+                    "open this storage again to go on"
+                )
 
     async def _close(self) -> None:
         """Hand over if this member leads, give up its vote, then stop. Not to be cancelled.

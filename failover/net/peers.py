@@ -430,6 +430,11 @@ class Peers:
         peer = self._members.get(member)
         return peer.round_trip.smoothed_s if peer else None
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a batch or a snapshot is under way to here; one whose sender is silent ends by itself."""
+        return any(peer.receiver.active for peer in self._members.values())
+
     def last_heard(self, member: MemberId) -> float | None:
         """When the last valid datagram came, on the clock of `now`."""
         peer = self._members.get(member)

@@ -1,7 +1,7 @@
 """A large state on its way to a newcomer over thin lines, while play goes on.
 
-`python -m tests.lab.big_newcomer --megabytes 50`: three members and a newcomer in homes of their own, 40 ms and 1 %
-loss between any two, 10 Mbit/s from and to each home, sixty commits a second.
+`python -m tests.lab.big_newcomer --megabytes 50`: three members and a newcomer in homes of their own, 40 ms and
+1 % loss between any two, 10 Mbit/s from and to each home, sixty commits a second.
 """
 
 from __future__ import annotations
