@@ -43,6 +43,8 @@ class Cluster:
             options: for all of them.
         """
         self.size = size
+        self.ready_s = READY_S
+        """How long a member may take to open; a large state over a thin line takes longer."""
         self.members: list[Child] = []
         self.ids: dict[Child, str] = {}
         self.opened_s: dict[Child, float] = {}
@@ -152,7 +154,7 @@ class Cluster:
         member = Child(self._worker, options, place["prefix"])
         self.members.append(member)
         self._storages[member] = storage
-        opened = member.wait(0, READY_S)
+        opened = member.wait(0, self.ready_s)
         self.ids[member] = opened["id"]
         self.opened_s[member] = opened["opened_s"]
         return member

@@ -60,10 +60,11 @@ def measure(homes: Homes, folder: Path, megabytes: float) -> Measured:
         count = int(COMMITS_PER_S * (size * 8 / BITS_PER_S * 1.2 + 5))
         number = host.send("commit_latency", count=count, size=ENTRY_SIZE, every_s=1 / COMMITS_PER_S)
         time.sleep(1.0)
+        cluster.ready_s = 30 + 2 * size * 8 / BITS_PER_S
         new = cluster.join()
         cluster.wait_for(lambda: new.ask("status")["keys"] >= pieces, "the state did not come")
         seconds = cluster.opened_s[new]
-        took = host.wait(number, 120)["took"]
+        took = host.wait(number, 300)["took"]
         changes = host.ask("status")["term"] - term
     share = size * 8 / BITS_PER_S / seconds
     return Measured(size / 1e6, seconds, share, changes, len(took), max(took) * 1e3)
