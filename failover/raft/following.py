@@ -107,6 +107,8 @@ class Following:
     def append(self, sender: MemberId, message: AppendEntries, now: float) -> None:
         """Take in entries, answer how far the log matches now."""
         core = self._core
+        if not message.is_a_piece_of_a_log:
+            return  # no leader sends that; taking half of it would be worse than not to hear it
         if message.term < core.term:
             core.send_after_store(sender, AppendResponse(core.term, False, message.prev_log_index))
             return

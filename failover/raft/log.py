@@ -128,7 +128,8 @@ class Log:
 
     def append(self, entry: Entry) -> None:
         """Put one entry behind the last."""
-        assert entry.index == self.last_index + 1 and entry.term >= self.last_term
+        is_next = entry.index == self.last_index + 1 and entry.term >= self.last_term
+        assert is_next, "an entry out of its place"
         self._entries.append(entry)
         self.last_index = entry.index
         if entry.membership is not None:

@@ -129,6 +129,17 @@ class AppendEntries:
     entries: tuple[Entry, ...]
     commit_index: LogIndex
 
+    @property
+    def is_a_piece_of_a_log(self) -> bool:
+        """Whether the entries follow each other, in terms that never fall, none above the sender's."""
+        index, term = self.prev_log_index, self.prev_log_term
+        for entry in self.entries:
+            index += 1
+            if entry.index != index or entry.term < term:
+                return False
+            term = entry.term
+        return term <= self.term
+
 
 @dataclass(frozen=True, slots=True)
 class AppendResponse:

@@ -10,7 +10,8 @@ parsers.py     targets that read one thing: no error but the named one; what was
 datagrams.py   datagrams of strangers, of holders of a ticket, and in handshakes
 channels.py    what comes through a channel: frames of members, guests and contacts, direct and relayed; transfers
 exchanges.py   short codes, announcements, cookies
-members.py     a whole member, and what its peers tell its core and the layers above
+members.py     the core of a member, and what its peers tell it
+whole.py       whole members, of which one lies to the others
 targets.py     all of them by name, with their seeds
 running.py     one target after the other in a process of its own, under atheris
 data/          what was found: each file is an input that once failed, named by its target

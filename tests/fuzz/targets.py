@@ -9,7 +9,7 @@ from pathlib import Path
 
 from failover.net import code_exchange, handshake, keylog, pcap
 from failover.settings import Settings
-from tests.fuzz import channels, datagrams, exchanges, members, parsers, planted
+from tests.fuzz import channels, datagrams, exchanges, members, parsers, planted, whole
 from tests.fuzz.feed import Row
 from tests.fuzz.world import HOME
 from tests.unit.net import make_golden
@@ -90,6 +90,7 @@ TARGETS = {
     "contact": Target(channels.contact, channels.seeds, share=4),
     "transfers": Target(channels.transfers, channels.transfer_seeds, 600, share=4),
     "core": Target(members.core, members.seeds, 800, share=4),
+    "lies": Target(whole.lies, whole.seeds, 2_000, share=4),
     "giver": Target(exchanges.giver, exchanges.giver_seeds, 2_000, share=2),
     "seeker": Target(exchanges.seeker, exchanges.seeker_seeds, 4_000, share=2),
     "announcements": Target(exchanges.announcements, exchanges.announcement_seeds, 2_000),

@@ -291,3 +291,23 @@ def test_a_newcomer_without_a_log_forgets_a_leader_that_went_silent():
     newcomer.at(newcomer.now + 1.2)
     assert newcomer.core.leader is None
     assert not newcomer.take(PreVoteRequest)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (entry(2, 2), entry(2, 2)),
+        (entry(2, 2), entry(4, 2)),
+        (entry(3, 2),),
+        (entry(2, 2), entry(3, 1)),
+        (entry(2, 0),),
+        (entry(2, 3),),
+    ],
+)
+def test_an_append_whose_entries_do_not_follow_each_other_is_not_heard(entries):
+    """Found by fuzzing: half of it was in the log before the other half was looked at. No leader sends that."""
+    bench = follower(1)
+    bench.get(A, AppendEntries(Term(2), LogIndex(1), Term(1), entries, LogIndex(3)))
+    assert bench.terms == [1] and bench.core.term == 1
+    assert not bench.sent
+    assert bench.get(A, append(2, (1, 1), 2, 2)).terms == [1, 2, 2]
