@@ -134,10 +134,9 @@ class AppendEntries:
         """Whether the entries follow each other, in terms that never fall, none above the sender's."""
         index, term = self.prev_log_index, self.prev_log_term
         for entry in self.entries:
-            index += 1
-            if entry.index != index or entry.term < term:
+            if entry.index != index + 1 or entry.term < term:
                 return False
-            term = entry.term
+            index, term = entry.index, entry.term
         return term <= self.term
 
 
