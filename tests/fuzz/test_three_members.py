@@ -7,7 +7,6 @@ beyond its bound; and when the network is a good one again, everybody hears ever
 
 from __future__ import annotations
 
-import logging
 import random
 
 from hypothesis import settings
@@ -81,7 +80,6 @@ class ThreeMembers(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.disable(logging.CRITICAL)
         self.now = 1000.0
         self.flight: list[tuple[bytes, Address, Address]] = []
         self.hints: dict[MemberId, tuple[Address, ...]] = {}
@@ -244,7 +242,6 @@ class ThreeMembers(RuleBasedStateMachine):
             player.epoch = newest
             player.peers.set_secrets(player.secrets())
         self.meet()
-        logging.disable(logging.NOTSET)
         self.pass_time(HEALING_S, delivers=True)
         self.what_arrives_was_sent()
         for one in self.players:

@@ -7,7 +7,6 @@ of members.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -94,7 +93,6 @@ def only_what_ends_a_process() -> Iterator[None]:
 
 def seeds() -> list[bytes]:
     """One of each kind, to each of the others, with the same small numbers and with others."""
-    logging.getLogger("failover").setLevel(logging.CRITICAL)
     return [
         b"".join(bytes([to, kind]) + bytes([start, 1, 1, 2] * 6) + b"\0" for kind in range(len(KINDS)))
         for to, start in ((0, 1), (1, 11), (0, 14))
