@@ -53,6 +53,8 @@ class Progress:
         """When it last answered anything."""
         self.log_reaches = LogIndex(0)
         """How far it said that its log reaches, durable or not, matching or not."""
+        self._repaired_after = LogIndex(0)
+        self._repaired_at = -math.inf
         self.is_leaving = False
         """It said that it is about to close."""
         self.stands_last = False
@@ -150,6 +152,15 @@ class Progress:
             return False
         self._enter(Sending.PROBE)
         self.next_index = max(LogIndex(self.match_index + 1), next_index)
+        return True
+
+    def may_repair(self, after: LogIndex, now: float) -> bool:
+        """Whether to send what follows `after` again: once per round trip; many refusals tell of one loss."""
+        if after == self._repaired_after and now < self._repaired_at + self._append_round_trip.smoothed_s:
+            return False
+        self._repaired_after, self._repaired_at = after, now
+        self._waiting_since = now  # the answer is one to this, and shows how long the way is, not the loss
+        self.repeat_at = now + self._patience_s()
         return True
 
     def took_too_long(self, base_index: LogIndex) -> None:

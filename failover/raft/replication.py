@@ -6,12 +6,16 @@ import math
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
+from failover.raft.log import entry_size
 from failover.raft.membership import Membership
-from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice
+from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice, Entry
 from failover.raft.progress import Progress, Sending
 
 if TYPE_CHECKING:
     from failover.raft.core import Core
+
+REPAIR_BYTES_MAX = 1024
+"""Entries beyond this travel as a transfer, whose chunks are repeated one by one."""
 
 
 class Replication:
@@ -41,6 +45,11 @@ class Replication:
         for progress in self.progress.values():
             due = min(due, progress.repeat_at)
         return due
+
+    @property
+    def is_sending_snapshot(self) -> bool:
+        """Whether one is on its way to anybody."""
+        return any(progress.sending is Sending.SNAPSHOT for progress in self.progress.values())
 
     def match_index(self, member: MemberId) -> LogIndex:
         """How far a voter's log is known to hold durably what this leader's holds; its own included."""
@@ -77,11 +86,25 @@ class Replication:
         found_index, found_term = log.back_up(hint_index, message.hint_term)
         lacks_entries = message.index > message.hint_index and message.hint_index >= progress.match_index
         if progress.sending is Sending.REPLICATE and lacks_entries and progress.match_index:
-            return  # something before it is late or lost; the follower kept this, the timer repeats that
+            self._repair(sender, progress, hint_index, message.index, now)
+            return
         if not progress.refused(message.index, LogIndex(found_index + 1)):
             return
         if hint_index < log.base_index or found_term > message.hint_term:
             self._start_snapshot(sender, progress, now)
+
+    def _repair(self, member: MemberId, progress: Progress, after: LogIndex, until: LogIndex, now: float) -> None:
+        """An append came, and what precedes it has not: the follower keeps what came, and lacks those entries.
+
+        They were lost, or come late. If they are few, sending them again costs less than to wait for the timer; if
+        they are many, they are under way as a transfer, which looks after itself.
+        """
+        if after < self._core.log.base_index:
+            return
+        entries = self._core.log.from_index(LogIndex(after + 1), REPAIR_BYTES_MAX)[: until - after]
+        is_small = sum(map(entry_size, entries)) <= REPAIR_BYTES_MAX
+        if entries and is_small and progress.may_repair(after, now):
+            self._core.send_now(member, self._append_of(after, entries))
 
     def _start_snapshot(self, member: MemberId, progress: Progress, now: float) -> None:
         snapshot = self._core.log.snapshot
@@ -159,8 +182,10 @@ class Replication:
 
     def _append_at(self, next_index: LogIndex, *, with_entries: bool = True) -> AppendEntries:
         log = self._core.log
-        prev_index = LogIndex(next_index - 1)
-        prev_term = log.term_at(prev_index)
-        assert prev_term is not None
         entries = log.from_index(next_index, self._core.timing.batch_bytes) if with_entries else ()
+        return self._append_of(LogIndex(next_index - 1), entries)
+
+    def _append_of(self, prev_index: LogIndex, entries: tuple[Entry, ...]) -> AppendEntries:
+        prev_term = self._core.log.term_at(prev_index)
+        assert prev_term is not None
         return AppendEntries(self._core.term, prev_index, prev_term, entries, self._core.commit_index)

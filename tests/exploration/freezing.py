@@ -37,6 +37,7 @@ TIMES = {
         "heard_at",
         "heartbeat_due",
         "_waiting_since",
+        "_repaired_at",
         "repeat_at",
         "_caught_up_at",
         "_ready_since",
