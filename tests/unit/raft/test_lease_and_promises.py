@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from harness import FAR, A, B, Bench, C, E, append, beat, log_of, pre_vote, vote
 
-from failover.ids import Term
+from failover.ids import LogIndex, Term
 from failover.raft.effects import StopReason
+from failover.raft.leadership import BULK_DELAY_S
 from failover.raft.lease import Lease, Promise
 from failover.raft.membership import Membership
 from failover.raft.messages import (
@@ -338,3 +339,26 @@ def test_who_was_deposed_does_not_stand_while_its_server_function_unwinds():
     host.core.standing._due = host.now - 1.0  # whatever it was waiting for is over
     assert not host.at(lease_ends - 0.001).take(PreVoteRequest)
     assert host.at(lease_ends + 1.0).take(PreVoteRequest)
+
+
+def test_while_much_is_under_way_promises_are_longer():
+    """Everybody is busy then, and answers later than ever before; no measurement says so in time."""
+    leader = Bench(A).lead()
+    assert leader.core.leadership is not None
+    before = leader.core.leadership.promise_s(leader.now)
+    for _ in range(20):
+        leader.propose("x" * 32_000)
+    assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
+    leader.answer_appends(B, C)
+    assert leader.core.leadership.promise_s(leader.now) == before
+
+
+def test_while_a_snapshot_is_sent_promises_are_longer():
+    leader = Bench(A).lead()
+    assert leader.core.leadership is not None
+    before = leader.core.leadership.promise_s(leader.now)
+    progress = leader.core.leadership.replication.progress[B]
+    progress.needs_snapshot(LogIndex(1), Term(1), leader.now)
+    assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
+    progress.transfer_failed(LogIndex(1), leader.now)
+    assert leader.core.leadership.promise_s(leader.now) == before
