@@ -81,6 +81,9 @@ class FileSink:
         self._pieces_size = 0
         self._waiting_size = 0
         """Bytes that the writer was given and has not written yet."""
+        self._found = hashlib.sha256()
+        self._hashed = 0
+        """How far, in bytes. In order, as most pieces come, they are hashed while they are written."""
         self._error: OSError | None = None
         self._outcome: object = None
         self._is_aborted = False
@@ -101,24 +104,32 @@ class FileSink:
             self._flush()
 
     def finish(self, digest: bytes) -> None:
-        """Write the rest, then look at all of it, in steps."""
+        """Write the rest, then hash what has not been, in steps."""
         self._flush()
-        found = hashlib.sha256()
+        self._look(digest)
 
-        def look(offset: int) -> None:
-            def step() -> None:
-                self._file.seek(offset)
-                found.update(self._file.read(HASHED_AT_ONCE))
+    def _look(self, digest: bytes) -> None:
+        def step() -> None:
+            if self._hashed < self._size:
+                self._file.seek(self._hashed)
+                data = self._file.read(HASHED_AT_ONCE)
+                if not data:
+                    raise OSError("the temporary file was cut short")
+                self._hash(data)
 
-            def done(_: object) -> None:
-                if offset + HASHED_AT_ONCE < self._size:
-                    look(offset + HASHED_AT_ONCE)
-                else:
-                    self._outcome = self._file if hmac.compare_digest(found.digest(), digest) else False
+        def done(_: object) -> None:
+            if self._error is not None or self._is_aborted:
+                return
+            if self._hashed < self._size:
+                self._look(digest)
+            else:
+                self._outcome = self._file if hmac.compare_digest(self._found.digest(), digest) else False
 
-            self._carry_out(step, done)
+        self._carry_out(step, done)
 
-        look(0)
+    def _hash(self, data: bytes) -> None:
+        self._found.update(data)
+        self._hashed += len(data)
 
     def outcome(self) -> object:
         """None, False, or the file."""
@@ -141,6 +152,8 @@ class FileSink:
             for offset, data in pieces:
                 self._file.seek(offset)
                 self._file.write(data)
+                if offset == self._hashed:
+                    self._hash(data)
 
         def written(_: object) -> None:
             self._waiting_size -= size

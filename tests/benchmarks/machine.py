@@ -40,13 +40,21 @@ class Store:
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """See `snapshot`."""
-        raw = memoryview(b"".join(chunks))
-        self.count, self.data, at = int.from_bytes(raw[:8], "big"), {}, 8
-        while at < len(raw):
-            key_size, size = int.from_bytes(raw[at : at + 4], "big"), int.from_bytes(raw[at + 4 : at + 8], "big")
-            at += 8
-            self.data[bytes(raw[at : at + key_size])] = bytes(raw[at + key_size : at + key_size + size])
-            at += key_size + size
+        rest, held = iter(chunks), bytearray()
+
+        def take(size: int) -> bytes:
+            while len(held) < size:
+                held.extend(next(rest))
+            taken = bytes(held[:size])
+            del held[:size]
+            return taken
+
+        self.count, self.data = int.from_bytes(take(8), "big"), {}
+        pairs = int.from_bytes(take(4), "big")
+        for _ in range(pairs):
+            key_size, size = int.from_bytes(take(4), "big"), int.from_bytes(take(4), "big")
+            key = take(key_size)
+            self.data[key] = take(size)
 
     def digest(self) -> bytes:
         """A checksum of the hundred keys; the ballast counts by its number."""
@@ -57,7 +65,7 @@ class Store:
 
 
 def _pieces(count: int, data: dict[bytes, bytes]) -> Iterator[bytes]:
-    yield count.to_bytes(8, "big")
+    yield count.to_bytes(8, "big") + len(data).to_bytes(4, "big")
     for key, value in data.items():
         yield len(key).to_bytes(4, "big") + len(value).to_bytes(4, "big") + key + value
 

@@ -181,15 +181,16 @@ class Worker:
         """Commits one at a time from the server function; with `every_s` at a steady pace."""
 
         async def job(host: failover.Host) -> dict[str, Any]:
-            took, next_at = [], time.monotonic()
+            moments, took, next_at = [], [], time.monotonic()
             for number in range(count):
                 if every_s:
                     next_at += every_s
                     await trio.sleep(max(0.0, next_at - time.monotonic()))
                 began = time.monotonic()
                 await host.commit(command(number, size))
+                moments.append(began)
                 took.append(time.monotonic() - began)
-            return {"took": took}
+            return {"took": took, "moments": moments}
 
         return await self.in_tenure(job)
 
