@@ -116,18 +116,21 @@ class Handshaking:
         peer = self._peer
         claimed = list(peer.hints) if self.invite is not None else peer.paths.candidates()
         active = () if peer.paths.active is None else (peer.paths.active,)
-        first = (
-            self._tries % len(claimed) if claimed else 0
-        )  # each has its turn, where there is not enough for all
+        # Each has its turn, where there is not enough for all.
+        first = self._tries % len(claimed) if claimed else 0
         direct = list(dict.fromkeys((*active, *claimed[first:], *claimed[:first])))[:TARGETS_MAX]
-        direct = [place for place in direct if self._may_try(place, now)]
+        direct = [place for place in direct if self._may_try(place, place in claimed, now)]
         relays = peer.context.relaying.ways_to(peer, now) if self._tries else []
         return list(dict.fromkeys((*direct, *relays)))
 
-    def _may_try(self, place: Place, now: float) -> bool:
+    def _may_try(self, place: Place, is_claimed: bool, now: float) -> bool:
         """Whether an initiation may go there: always where the peer has answered, or where our ticket sends us."""
         path = self._peer.paths.known.get(place)
-        if self.invite is not None or isinstance(place, Relayed) or (path is not None and path.is_proved):
+        if isinstance(place, Relayed) or (path is not None and path.is_proved):
+            return True
+        if not is_claimed:  # whoever ended a handshake wrote it on his datagram, and that may be all that it is
+            return path is not None and path.may_take(handshake.HANDSHAKE_SIZE, now)
+        if self.invite is not None:
             return True
         self._claimed = self._claimed or Bucket(CLAIMED_PER_S, CLAIMED_BURST, now)
         return self._claimed.take(now)

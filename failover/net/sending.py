@@ -321,8 +321,10 @@ class Sender:
         """Retransmit, give up, go on."""
         for outgoing in list(self._active.values()):
             if now >= self._gives_up_at(outgoing):
-                self._counters["transfer: receiver silent"] += 1
+                self._counters["transfer: receiver silent"] += 1 + len(self._waiting)
                 self._give_up(outgoing, now)
+                # What waits would be tried for half a minute more, and is out of date: who sent it says it again.
+                self._drop_waiting()
         if now >= self._rto_at:
             self._nothing_came_back()
         self.pump(now)
@@ -343,6 +345,9 @@ class Sender:
         """The peer's process is a new one: nothing that was under way means anything to it."""
         for outgoing in list(self._active.values()):
             self._close(outgoing, False)
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
         self._waiting.clear()
         self._waiting_bytes = 0
 

@@ -325,3 +325,19 @@ def test_an_open_that_nobody_answers_is_repeated_less_and_less_often():
         sender.tick(now)
     assert 15 <= len(said) <= 30
     assert said[1] <= 0.02
+
+
+def test_batches_that_wait_for_a_silent_member_are_dropped_with_those_under_way():
+    """Four at a time and two seconds each, the rest of a full queue would be sent for half a minute, to nobody."""
+    network = Network()
+    alice, bob = pair(network)
+    network.run(1.0)
+    network.cut.add(bob.address)
+    for number in range(40):
+        alice.peers.send(bob.member, append(20, 2000, start=1 + 100 * number), network.now)
+    sender = alice.peers._members[bob.member].sender
+    assert sender._waiting
+    network.run(3.0)
+    assert not sender._waiting and not sender.active
+    alice.peers.send(bob.member, append(20, 2000, start=9001), network.now)
+    assert sender.active == 1
