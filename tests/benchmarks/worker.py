@@ -9,6 +9,7 @@ from __future__ import annotations
 import cProfile
 import io
 import json
+import math
 import os
 import pstats
 import resource
@@ -177,12 +178,17 @@ class Worker:
             "memory": psutil.Process().memory_info().rss,
         }
 
-    async def do_commit_latency(self, count: int, size: int, every_s: float = 0.0) -> dict[str, Any]:
-        """Commits one at a time from the server function; with `every_s` at a steady pace."""
+    async def do_commit_latency(
+        self, count: int, size: int, every_s: float = 0.0, seconds: float = math.inf
+    ) -> dict[str, Any]:
+        """Commits one at a time from the server function; with `every_s` at a steady pace; for so long at most."""
 
         async def job(host: failover.Host) -> dict[str, Any]:
             moments, took, next_at = [], [], time.monotonic()
+            until = next_at + seconds
             for number in range(count):
+                if time.monotonic() > until:
+                    break
                 if every_s:
                     next_at += every_s
                     await trio.sleep(max(0.0, next_at - time.monotonic()))

@@ -57,8 +57,8 @@ def measure(homes: Homes, folder: Path, megabytes: float) -> Measured:
         homes.emulate(Way(delay_s=ROUND_TRIP_S / 2, loss=LOSS), up=line, down=line, seed=5)
         time.sleep(3.0)  # for promises to get used to it
         term = host.ask("status")["term"]
-        count = int(COMMITS_PER_S * (size * 8 / BITS_PER_S * 1.2 + 5))
-        number = host.send("commit_latency", count=count, size=ENTRY_SIZE, every_s=1 / COMMITS_PER_S)
+        play = {"count": 10**6, "size": ENTRY_SIZE, "every_s": 1 / COMMITS_PER_S}
+        number = host.send("commit_latency", **play, seconds=size * 8 / BITS_PER_S * 1.2 + 5)
         time.sleep(1.0)
         cluster.ready_s = 30 + 2 * size * 8 / BITS_PER_S
         new = cluster.join()
