@@ -5,7 +5,9 @@ The exchange itself is in `net/code_giver.py` and `net/code_seeker.py`; here it 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Callable
 
 import trio
 
@@ -17,6 +19,8 @@ from failover.net.code_seeker import Seeker
 from failover.net.rendezvous import Rendezvous
 from failover.net.tickets import Ticket
 from failover.surroundings import Surroundings
+
+log = logging.getLogger("failover")
 
 CODE_S = 600.0
 """How long a code is good for unless its giver says otherwise."""
@@ -45,8 +49,14 @@ class CodeDesk:
         self.dropped: Counter[str] = Counter()
         """What was not taken, by reason."""
 
-    def open(self, ticket: str, uses: int, valid_s: float) -> str:
+    def open(self, ticket: str, uses: int, valid_s: float, is_good: Callable[[], bool]) -> str:
         """Open a code for the ticket, in place of the one that is open; returns it.
+
+        Args:
+            ticket: what the code stands for.
+            uses: how often it is handed out.
+            valid_s: for how long, in seconds.
+            is_good: whether the ticket still lets in; once it does not, the code is closed.
 
         Raises PortInUse, Unreachable: see `UdpRendezvous`; then the old one is closed all the same.
         """
@@ -64,7 +74,7 @@ class CodeDesk:
             transmit=rendezvous.send,
         )
         self._scope = trio.CancelScope()
-        self._nursery.start_soon(self._give, giver, rendezvous, self._scope)
+        self._nursery.start_soon(self._give, giver, rendezvous, self._scope, is_good)
         return code
 
     def close(self) -> None:
@@ -73,13 +83,18 @@ class CodeDesk:
             self._scope.cancel()  # its task closes the sockets
             self._scope = None
 
-    async def _give(self, giver: Giver, rendezvous: Rendezvous, scope: trio.CancelScope) -> None:
+    async def _give(
+        self, giver: Giver, rendezvous: Rendezvous, scope: trio.CancelScope, is_good: Callable[[], bool]
+    ) -> None:
         clock = self._surroundings.clock
         try:
             with scope:
                 while not giver.is_over(clock()):
                     with trio.move_on_after(max(0.0, giver.deadline - clock())):
                         await rendezvous.wait_readable()
+                    if not is_good():  # somebody was removed, and all invites with him, or this one was closed
+                        log.warning("the short code is of no use any more, since its invite was closed")
+                        break
                     # One at a time: each may cost milliseconds, and heartbeats have to get in between.
                     datagram = rendezvous.receive_nowait()
                     if datagram is not None:

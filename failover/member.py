@@ -27,6 +27,7 @@ from failover.line import held_line
 from failover.machine import StateMachine
 from failover.net.addresses import Address
 from failover.net.endpoint import Transport
+from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
 from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
 from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, MemberInfo, OpenInvite
@@ -240,7 +241,8 @@ class Member:
         codes.check(uses, valid_s)
         ticket = await self.invite(uses=uses, expires_s=valid_s + INVITE_LONGER_S)
         self._life.check_open()
-        return self._running.codes.open(ticket, uses, valid_s)
+        invite = Ticket.parse(ticket).invite_id
+        return self._running.codes.open(ticket, uses, valid_s, lambda: self._running.replica.knows_invite(invite))
 
     def close_short_code(self) -> None:
         """Close the code that is open, if one is; who has its ticket already may still join."""

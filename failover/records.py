@@ -23,10 +23,28 @@ USES_MAX = 64
 ADDRESS_SIZE_MAX = names.TEXT_SIZE_MAX
 """Characters; the longest address with a port has 53, a name may have more."""
 
+_NEVER_SHOWN = (
+    (0x00, 0x1F),  # line breaks, escapes of terminals
+    (0x7F, 0x9F),
+    (0x061C, 0x061C),  # direction marks, here and below: they turn the rest of a line round
+    (0x200E, 0x200F),
+    (0x2028, 0x202E),
+    (0x2066, 0x2069),
+    (0xFFF9, 0xFFFB),
+    (0xE0000, 0xE007F),
+)
+"""Written out, since the tables of `unicodedata` differ between versions of Python."""
+
 Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
 Key = Annotated[bytes, MaxSize(32)]
 Addresses = Annotated[tuple[Annotated[str, MaxSize(ADDRESS_SIZE_MAX)], ...], MaxSize(ADDRESSES_MAX)]
+
+
+def plain(name: str) -> str:
+    """A name without what would move a cursor or turn a line round; "?" stands where that was."""
+    hidden = {ord(each) for each in name if any(first <= ord(each) <= last for first, last in _NEVER_SHOWN)}
+    return name.translate(dict.fromkeys(hidden, "?"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,11 @@ class MemberInfo:
     member: MemberId
     name: Name
     addresses: Addresses
+
+    @classmethod
+    def described(cls, member: MemberId, name: str, addresses: tuple[str, ...]) -> MemberInfo:
+        """Whoever joins says how it wants to be called, and terminals and windows will show it."""
+        return cls(member, plain(name), addresses)
 
     def parsed_addresses(self) -> tuple[Address, ...]:
         """The addresses as the net takes them; what is none, whoever wrote it, is left out."""

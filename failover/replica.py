@@ -83,6 +83,10 @@ class Replica:
         """Take a new picture of the machine; called once for a batch of entries."""
         self.view = self.machine.view()
 
+    def knows_invite(self, invite: bytes) -> bool:
+        """Whether it was not closed since it was opened."""
+        return self.directory is not None and invite in self.directory.invites
+
     def snapshot(self) -> Iterator[bytes]:
         """The whole replicated state in pieces; what is applied after this call is not in it."""
         head = cbor2.dumps([self.time_us, self.sessions.dump(), _dump_directory(self.directory)])

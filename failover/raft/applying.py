@@ -87,10 +87,21 @@ class Applying:
             return None  # failed, or overtaken by one from the leader
         assert meta.last_index <= self.applied_index
         self._log.snapshot = meta
-        upto = LogIndex(meta.last_index - self._timing.kept_entries)
+        upto = self._kept_after(meta.last_index)
         if upto <= self._log.base_index:
             return None
         self._log.compact_to(upto)
+        return upto
+
+    def _kept_after(self, last_index: LogIndex) -> LogIndex:
+        """The last entry that need not stay behind a snapshot up to `last_index`."""
+        log, timing = self._log, self._timing
+        upto = max(LogIndex(last_index - timing.kept_entries), log.base_index)
+        size = 0
+        for entry in reversed(log.between(upto, last_index)):
+            size += entry_size(entry)
+            if size > timing.kept_bytes:
+                return entry.index
         return upto
 
     def restored(self, index: LogIndex) -> None:

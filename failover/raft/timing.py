@@ -52,7 +52,9 @@ class Timing:
     snapshot_bytes: int = 8 * 1024 * 1024
     """... or after this many applied command bytes."""
     kept_entries: int = 5_000
-    """So many entries stay behind a snapshot, so that a short absence needs none."""
+    """So many entries stay behind a snapshot, so that a short absence needs none ..."""
+    kept_bytes: int = 8 * 1024 * 1024
+    """... but no more than these bytes: beyond that a snapshot is the shorter way."""
     voter_grace_s: float = 2.0
     """A voter that is silent for longer gives its vote to a warm member, where that is of use."""
     swap_margin: int = 48

@@ -1,11 +1,14 @@
 """Founding, joining, closing, leaving: a member's life."""
 
+from types import SimpleNamespace
+
 import pytest
 import trio
 from world import Ledger, host_of, in_virtual_time, settled, until, voters
 
 import failover
 from failover.opening import NOTE_CLUSTER
+from failover.records import MemberInfo
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -148,6 +151,16 @@ async def test_a_ticket_that_nobody_answers_says_where_it_asked(world):
 async def test_a_name_has_its_bounds(world, name):
     with pytest.raises(failover.UsageError):
         await world.open(found=True, name=name)
+
+
+async def test_a_name_moves_no_cursor_and_turns_no_line_round(world, monkeypatch):
+    """Terminals and windows show it. The second member is a liar: it says its name as it is."""
+    founder = await world.open(found=True, name="\x1b[2JAda\u202e")
+    await until(lambda: founder.member.is_host)
+    monkeypatch.setattr("failover.opening.MemberInfo", SimpleNamespace(described=MemberInfo))
+    await world.open(ticket=await founder.member.invite(), name="Bob\r\n\N{SNOWMAN} \u0417\u043e\u044f")
+    names = [info.name for info in founder.member.status().members]
+    assert names == ["?[2JAda?", "Bob??\N{SNOWMAN} \u0417\u043e\u044f"]
 
 
 async def test_leaving_ends_a_membership_for_good(world):

@@ -68,6 +68,22 @@ def lan(monkeypatch):
 
 
 @IN_VIRTUAL_TIME
+async def test_a_removal_closes_the_code_with_its_invite(lan, caplog):
+    """Else it would be handed out with a ticket that lets nobody in."""
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        bob = await world.open(ticket=await ada.member.invite())
+        code = await ada.member.short_code()
+        await ada.member.remove(bob.member.id)
+        with pytest.raises(failover.Unreachable, match="nobody on this network"):
+            await world.open(ticket=code)
+        assert [record.getMessage() for record in caplog.records if "its invite was closed" in record.getMessage()]
+        assert not any(end.is_open for end in lan.ends.values())
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
 async def test_a_code_is_as_good_as_a_ticket_and_good_once(lan):
     async with trio.open_nursery() as nursery:
         world = World(nursery, Air())

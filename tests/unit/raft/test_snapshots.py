@@ -369,3 +369,16 @@ def test_compaction_keeps_the_membership_that_is_in_force(upto):
     log.compact_to(LogIndex(upto))
     log.truncate_from(LogIndex(6))
     assert log.membership == THREE
+
+
+def test_few_large_entries_stay_behind_a_snapshot():
+    """5,000 of 64 KiB would be 320 MB, in memory and on disk; a member that lacks so much takes the snapshot."""
+    timing = replace(Timing(), snapshot_entries=10, kept_entries=8, kept_bytes=5_000)
+    leader = Bench(A, timing=timing).lead()
+    while not leader.snapshots_taken:
+        leader.propose("x" * 1_000)
+        leader.answer_appends(B, C)
+    index = leader.core.applied_index
+    leader.core.snapshot_stored(meta(index, leader.core.term), leader.now)
+    leader.round()
+    assert index - leader.core.log.base_index == 4
