@@ -92,8 +92,10 @@ async def test_every_method_of_a_host_is_refused_from_the_end_of_the_lease_on() 
     def clock() -> float:
         return now[0] + trio.current_time()
 
+    patient = failover.Settings.internet()  # a busy machine shall end no tenure here
+    surroundings = failover.Surroundings(clock=clock)
     async with (
-        member(found=True, serve=serve, surroundings=failover.Surroundings(clock=clock)) as founder,
+        member(found=True, serve=serve, settings=patient, surroundings=surroundings) as founder,
         member(ticket=await founder.invite()) as other,
         trio.open_nursery() as nursery,
     ):
