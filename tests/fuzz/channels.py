@@ -20,7 +20,7 @@ from failover.raft.membership import Membership
 from failover.raft.messages import AppendEntries, Entry, InstallSnapshot
 from failover.wire import WIRE
 from tests.fuzz.feed import Feed, Row
-from tests.fuzz.world import ELSEWHERE, HOME, IDS, World
+from tests.fuzz.world import ELSEWHERE, HOME, IDS, NOW, WAIT_S_MAX, World
 
 DIRECT, RELAYED, ELSEWHERE_FROM, WAIT, BOB_SENDS, AS_CAROL, TAKE = range(7)
 STEPS_MAX = 60
@@ -130,6 +130,8 @@ TRANSFERS = (1, 2, 3, 4, 5, 6, 7, 200, 2**32 - 1)
 NUMBERS = (0, 1, 2, 3, 4, 5, 963, 4095, 4096, 4097, 2**31, 2**32 - 1)
 SIZES = (0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 3 * CHUNK_SIZE, 5_000, 1 << 20,
          (1 << 20) + 1, 256 << 20, (256 << 20) + 1, 2**64 - 1)  # fmt: skip
+GIVEN_UP_S = 20.0
+"""By then no transfer is left that nobody answers."""
 BITMAPS = (0, 1, 2, 0b1011, (1 << 4096) - 1, 1 << 4095)
 DIGESTS = (hashlib.sha256(b"").digest(), bytes(DIGEST_SIZE), hashlib.sha256(bytes(5_000)).digest())
 
@@ -160,7 +162,8 @@ def transfers(data: bytes) -> None:
             break
         what = feed.byte() % 8
         if what == 0:
-            world.wait(feed.choice(WAITS_S))
+            left_s = NOW + WAIT_S_MAX - GIVEN_UP_S - world.now
+            world.wait(max(0.0, min(feed.choice(WAITS_S), left_s)))
         elif what == 1:
             bob_sends(world, feed.byte() % 3)
         elif what == 2:
@@ -168,7 +171,7 @@ def transfers(data: bytes) -> None:
         else:
             world.from_peer("alice", transfer_frame(feed))
         world.check()
-    world.wait(20.0)
+    world.wait(GIVEN_UP_S)
     assert not world.peer("alice").receiver.active, "what is silent is given up"
     assert not world.peer("alice").sender.active
     assert not world.bob._context.shelf.arriving and not world.bob._context.budget.used
