@@ -85,7 +85,7 @@ class Confirming:
         question = self._questions.get(info.member)
         if question is None:
             if len(self._questions) < QUESTIONS_MAX:
-                event = JoinRequested(info.member, info.name, fingerprint(info.member))
+                event = JoinRequested(info.member, info.shown().name, fingerprint(info.member))
                 self._questions[info.member] = _Question(event, now, now)
                 self._emit(event)
             return Verdict.OPEN, ""

@@ -55,7 +55,7 @@ class Directory:
     @classmethod
     def founded(cls, record: Founding) -> Directory:
         """The directory after the first record."""
-        founder = {record.founder.member: record.founder}
+        founder = {record.founder.member: record.founder.shown()}
         return cls(record.cluster, record.generation, (record.secrets,), founder, {})
 
     def admits(self, action: Admit, unix_now: float) -> bool:
@@ -83,7 +83,7 @@ class Directory:
             case Moved():
                 if action.info.member not in self.members:
                     return self, DONE
-                return replace(self, members=self.members | {action.info.member: action.info}), DONE
+                return replace(self, members=self.members | {action.info.member: action.info.shown()}), DONE
 
     def _after_departing(self, action: Depart) -> Directory:
         """Whoever goes keeps what it knew: new secrets are due, and a removal leaves it no way in."""
@@ -112,7 +112,7 @@ class Directory:
         if action.info.member in self.members:
             return self, ADMITTED
         # The host found the invite open; the entry has changed the membership already, so there is no way back.
-        members, invites = self.members | {action.info.member: action.info}, self.invites
+        members, invites = self.members | {action.info.member: action.info.shown()}, self.invites
         if (invite := invites.get(action.invite)) is not None:
             # One that is used up stays: with it, a newcomer whose answer was lost can ask again.
             invites = invites | {action.invite: replace(invite, uses=max(0, invite.uses - 1))}

@@ -331,7 +331,7 @@ class Life:
         directory = self.replica.directory
         assert directory is not None
         if isinstance(action, Admit) and action.info.member in directory.members:
-            self._emit(MemberJoined(action.info.member, action.info.name))
+            self._emit(MemberJoined(action.info.member, directory.members[action.info.member].name))
         elif isinstance(action, Depart):
             self.was_removed |= action.member == self.me
             self._emit(MemberLeft(action.member, ""))

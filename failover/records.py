@@ -57,8 +57,12 @@ class MemberInfo:
 
     @classmethod
     def described(cls, member: MemberId, name: str, addresses: tuple[str, ...]) -> MemberInfo:
-        """Whoever joins says how it wants to be called, and terminals and windows will show it."""
+        """With a name that can be shown."""
         return cls(member, plain(name), addresses)
+
+    def shown(self) -> MemberInfo:
+        """The same with a name that can be shown, whoever wrote it."""
+        return MemberInfo(self.member, plain(self.name), self.addresses)
 
     def parsed_addresses(self) -> tuple[Address, ...]:
         """The addresses as the net takes them; what is none, whoever wrote it, is left out."""

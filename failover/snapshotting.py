@@ -13,6 +13,7 @@ import hmac
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import IO, TypeVar, cast
@@ -54,6 +55,11 @@ class Spool(tempfile.SpooledTemporaryFile[bytes]):
 
     def __del__(self) -> None:
         self.close()
+
+    def close(self) -> None:
+        """A full disk may say so once more, when the rest is written; nobody wants that any more."""
+        with suppress(OSError):
+            super().close()
 
 
 class FileSource:
@@ -110,12 +116,12 @@ class FileSink:
 
     def _look(self, digest: bytes) -> None:
         def step() -> None:
-            if self._hashed < self._size:
-                self._file.seek(self._hashed)
-                data = self._file.read(HASHED_AT_ONCE)
-                if not data:
-                    raise OSError("the temporary file was cut short")
-                self._hash(data)
+            self._file.seek(self._hashed)
+            data = self._file.read(HASHED_AT_ONCE)
+            self._hash(data)
+            if not data and self._hashed < self._size:
+                raise OSError("the temporary file was cut short")
+            self._file.flush()  # what is read back was written; of the rest a full disk may say so only now
 
         def done(_: object) -> None:
             if self._error is not None or self._is_aborted:

@@ -23,12 +23,9 @@ from failover.net.transfers import (
 )
 
 ACK_EVERY = 8
-"""Chunks per acknowledgement at the beginning, when the sender's window is small ..."""
-ACK_EVERY_MAX = 32
-"""... then one per so many, since saying it costs three times what a chunk does (measured: 58 us, 23 us). On slow
-links ACK_DELAY_S comes first."""
+"""Chunks per acknowledgement ..."""
 ACK_EVERY_WITH_GAPS = 4
-"""Where some are missing."""
+"""... and where some are missing."""
 REMEMBERED = 256
 """Finished transfers, so that a late chunk does not open one again but gets its last ACK again."""
 LOOK_AGAIN_S = 0.002
@@ -186,7 +183,7 @@ class Receiver:
             else:
                 self._finish(arriving, now)
                 self._batch_received(arriving.content())
-        elif arriving.unanswered >= _answered_every(arriving):
+        elif arriving.unanswered >= (ACK_EVERY_WITH_GAPS if arriving.has_gaps else ACK_EVERY):
             self._acknowledge(arriving, now)
         else:
             self._acknowledge_by(arriving, now + ACK_DELAY_S)
@@ -304,9 +301,3 @@ class Receiver:
         self._finished[transfer] = count
         while len(self._finished) > REMEMBERED:
             del self._finished[next(iter(self._finished))]
-
-
-def _answered_every(arriving: Arriving) -> int:
-    if arriving.has_gaps:
-        return ACK_EVERY_WITH_GAPS
-    return min(max(ACK_EVERY, arriving.below // ACK_EVERY_MAX), ACK_EVERY_MAX)

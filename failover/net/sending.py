@@ -321,10 +321,12 @@ class Sender:
         """Retransmit, give up, go on."""
         for outgoing in list(self._active.values()):
             if now >= self._gives_up_at(outgoing):
-                self._counters["transfer: receiver silent"] += 1 + len(self._waiting)
+                self._counters["transfer: receiver silent"] += 1
                 self._give_up(outgoing, now)
-                # What waits would be tried for half a minute more, and is out of date: who sent it says it again.
-                self._drop_waiting()
+                if now - self._heard_at >= BATCH_SILENCE_S:
+                    # What waits would be tried for half a minute more, and is out of date: it is said again.
+                    self._counters["transfer: receiver silent"] += len(self._waiting)
+                    self._drop_waiting()
         if now >= self._rto_at:
             self._nothing_came_back()
         self.pump(now)

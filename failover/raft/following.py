@@ -74,7 +74,7 @@ class Following:
         asked = min(message.promise_s, core.timing.promise_max_s)
         core.fitness.rank = message.rank
         if core.promise.raise_ceiling(asked, core.timing.promise_max_s):
-            core.writing.hard_state_changed()
+            core.writing.ceiling_changed()
         granted = core.promise.grant(Release(sender, message.term), asked, now)
         core.standing.wait(now)  # no candidacy before the promise ends
         self._commit(message.commit_index)
@@ -87,8 +87,9 @@ class Following:
             core.fitness.hint,
             core.standing.is_last(now),
         )
-        # The answer says that this member is in the term. Once that is durable, no disk may delay it.
-        if core.writing.hard_state_is_durable:
+        # The answer says that this member is in the term, and what it grants is within the durable ceiling. Once
+        # the term is durable, no disk may delay it.
+        if core.writing.vote_is_durable:
             core.send_now(sender, answer)
         else:
             core.send_after_store(sender, answer)

@@ -183,11 +183,14 @@ class Leadership:
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
         to the next one, a late pump and the margin."""
+        is_bulk = self._core.applying.uncommitted_bytes > BULK_BYTES or self.replication.is_sending_snapshot(now)
+        return self._promise_s(now, BULK_DELAY_S if is_bulk else 0.0)
+
+    def _promise_s(self, now: float, bulk_delay_s: float) -> float:
         timing = self._core.timing
         heartbeats_s = self._missed.to_allow_for() * timing.heartbeat_s
         delays = DELAY_HEADROOM * self._core.quorum_delay.value(now) + self._core.lateness.value(now)
-        if self._core.applying.uncommitted_bytes > BULK_BYTES or self.replication.is_sending_snapshot:
-            delays += BULK_DELAY_S
+        delays += bulk_delay_s
         needed = (heartbeats_s + delays + timing.margin_s) / LEASE_FRACTION
         return min(max(timing.promise_s, needed), timing.promise_max_s)
 
@@ -199,7 +202,7 @@ class Leadership:
         """
         self.succession.lost(now)
         if not self.has_released:
-            self._core.quorum_delay.add(LEASE_FRACTION * self.promise_s(now) / DELAY_HEADROOM, now)
+            self._core.quorum_delay.add(LEASE_FRACTION * self._promise_s(now, 0.0) / DELAY_HEADROOM, now)
 
     def change_voters(
         self,

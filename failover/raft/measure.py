@@ -25,7 +25,7 @@ class RoundTrip:
 
     def patience_s(self, least_s: float) -> float:
         """How long to wait for an answer before sending again."""
-        return max(least_s, 1.5 * self.smoothed_s, self.smoothed_s + 4 * self.deviation_s)
+        return max(least_s, 2 * self.smoothed_s, self.smoothed_s + 4 * self.deviation_s)
 
 
 class DecayingMax:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
 
 from failover.ids import LogIndex, Term
@@ -31,12 +32,29 @@ ALIVE_S = 1.0
 """A follower that answered within this time is in reach."""
 
 
+REPAIR_BYTES_MAX = 1024
+"""Appends beyond this travel as transfers, whose chunks are repeated one by one."""
+
+
 class Sending(Enum):
     """How entries are sent to one follower."""
 
     PROBE = "probe"
     REPLICATE = "replicate"
     SNAPSHOT = "snapshot"
+
+
+@dataclass(slots=True)
+class Sent:
+    """An append under way."""
+
+    last_index: LogIndex
+    size: int
+    """Command bytes."""
+    at: float
+    """When it was sent last."""
+    is_repeated: bool = False
+    """Then an answer may be one to the first or to the second, and says nothing of the way (Karn)."""
 
 
 class Progress:
@@ -53,8 +71,6 @@ class Progress:
         """When it last answered anything."""
         self.log_reaches = LogIndex(0)
         """How far it said that its log reaches, durable or not, matching or not."""
-        self._repaired_after = LogIndex(0)
-        self._repaired_at = -math.inf
         self.is_leaving = False
         """It said that it is about to close."""
         self.stands_last = False
@@ -68,11 +84,11 @@ class Progress:
         self.heartbeat_repeats = 0
         self.heartbeat_round_trip = RoundTrip(FIRST_GUESS_S)
         self._append_round_trip = RoundTrip(2 * FIRST_GUESS_S)
-        self._in_flight: deque[tuple[LogIndex, int]] = deque()
+        self._in_flight: deque[Sent] = deque()
         self._in_flight_bytes = 0
         self._probe_in_flight = False
         self._waiting_since = math.inf
-        """When the oldest unanswered append was first sent."""
+        """When the oldest unanswered append was first sent; while PROBE, what its answer is measured from."""
         self._patience_factor = 1
         self.repeat_at = math.inf
         """When what was sent is taken for lost."""
@@ -115,7 +131,7 @@ class Progress:
             return
         size = sum(map(entry_size, message.entries))
         last = LogIndex(message.prev_log_index + len(message.entries))
-        self._in_flight.append((last, size))
+        self._in_flight.append(Sent(last, size, now))
         self._in_flight_bytes += size
         self.next_index = LogIndex(last + 1)
 
@@ -128,16 +144,15 @@ class Progress:
             return False
         is_news = index > self.match_index
         self.match_index = index
-        if self._waiting_since < math.inf:
-            self._append_round_trip.add(max(0.0, now - self._waiting_since))
+        self._measure(index, now)
         self._patience_factor = 1
         if self.sending is not Sending.REPLICATE:
             self._snapshot_pause_s = 0.0
             self._enter(Sending.REPLICATE)
             self.next_index = LogIndex(index + 1)
         self.next_index = max(self.next_index, LogIndex(index + 1))
-        while self._in_flight and self._in_flight[0][0] <= index:
-            self._in_flight_bytes -= self._in_flight.popleft()[1]
+        while self._in_flight and self._in_flight[0].last_index <= index:
+            self._in_flight_bytes -= self._in_flight.popleft().size
         waiting = bool(self._in_flight)
         self._waiting_since = now if waiting else math.inf
         self.repeat_at = now + self._patience_s() if waiting else math.inf
@@ -154,14 +169,35 @@ class Progress:
         self.next_index = max(LogIndex(self.match_index + 1), next_index)
         return True
 
-    def may_repair(self, after: LogIndex, now: float) -> bool:
-        """Whether to send what follows `after` again: once per round trip; many refusals tell of one loss."""
-        if after == self._repaired_after and now < self._repaired_at + self._append_round_trip.smoothed_s:
-            return False
-        self._repaired_after, self._repaired_at = after, now
-        self._waiting_since = now  # the answer is one to this, and shows how long the way is, not the loss
-        self.repeat_at = now + self._patience_s()
-        return True
+    def _measure(self, index: LogIndex, now: float) -> None:
+        """A pipeline's answers come closer together than the way is long: each is measured from its own append."""
+        if self.sending is not Sending.REPLICATE:
+            if self._waiting_since < math.inf:
+                self._append_round_trip.add(max(0.0, now - self._waiting_since))
+            return
+        answered = [sent for sent in self._in_flight if sent.last_index <= index]
+        if answered and answered[-1].last_index == index and not any(sent.is_repeated for sent in answered):
+            self._append_round_trip.add(max(0.0, now - answered[-1].at))
+
+    def repair(self, after: LogIndex, came: LogIndex, now: float) -> LogIndex | None:
+        """What follows `after` has not come, and the append that begins after `came` has: how far to send again.
+
+        None if that was done less than a round trip ago; if both left so close together that one may just have
+        overtaken the other; or if what is missing is large: then it is a transfer, and looks after itself.
+        """
+        missing = next((sent for sent in self._in_flight if sent.last_index > after), None)
+        beyond = next((sent for sent in self._in_flight if sent.last_index > came), None)
+        if missing is None or beyond is None or missing.size > REPAIR_BYTES_MAX:
+            return None
+        jitter_s = 2 * self._append_round_trip.deviation_s
+        if missing.is_repeated:
+            is_early = now < missing.at + self._append_round_trip.smoothed_s + jitter_s
+        else:
+            is_early = beyond.at < missing.at + jitter_s
+        if is_early:
+            return None
+        missing.at, missing.is_repeated = now, True
+        return missing.last_index
 
     def took_too_long(self, base_index: LogIndex) -> None:
         """Take what was sent for lost: go back to what is known to match, and wait longer next time.

@@ -6,16 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from failover.ids import LogIndex, MemberId
-from failover.raft.log import entry_size
 from failover.raft.membership import Membership
 from failover.raft.messages import AppendEntries, AppendResponse, CommitNotice, Entry
 from failover.raft.progress import Progress, Sending
 
 if TYPE_CHECKING:
     from failover.raft.core import Core
-
-REPAIR_BYTES_MAX = 1024
-"""Entries beyond this travel as a transfer, whose chunks are repeated one by one."""
 
 
 class Replication:
@@ -46,10 +42,9 @@ class Replication:
             due = min(due, progress.repeat_at)
         return due
 
-    @property
-    def is_sending_snapshot(self) -> bool:
-        """Whether one is on its way to anybody."""
-        return any(progress.sending is Sending.SNAPSHOT for progress in self.progress.values())
+    def is_sending_snapshot(self, now: float) -> bool:
+        """Whether one is on its way to a follower that is there."""
+        return any(each.sending is Sending.SNAPSHOT and each.is_alive(now) for each in self.progress.values())
 
     def match_index(self, member: MemberId) -> LogIndex:
         """How far a voter's log is known to hold durably what this leader's holds; its own included."""
@@ -75,7 +70,11 @@ class Replication:
                 self.advance_commit(now)
             if sender in self._witnesses:
                 self._supply(sender, progress, message.hint_index, now)
-            return
+        else:
+            self._refused(sender, progress, message, now)
+
+    def _refused(self, sender: MemberId, progress: Progress, message: AppendResponse, now: float) -> None:
+        log = self._core.log
         if progress.has_snapshot(message.hint_index, message.hint_term):
             progress.snapshot_failed(log.last_index)  # it came, and more was compacted meanwhile: look again
             return
@@ -84,27 +83,26 @@ class Replication:
             return
         hint_index = min(message.hint_index, log.last_index)
         found_index, found_term = log.back_up(hint_index, message.hint_term)
-        lacks_entries = message.index > message.hint_index and message.hint_index >= progress.match_index
-        if progress.sending is Sending.REPLICATE and lacks_entries and progress.match_index:
-            self._repair(sender, progress, hint_index, message.index, now)
-            return
+        if progress.sending is Sending.REPLICATE and progress.match_index:
+            if message.hint_index < progress.match_index:
+                return  # answered long ago
+            if message.index > hint_index and (found_index, found_term) == (hint_index, message.hint_term):
+                self._repair(sender, progress, hint_index, message.index, now)
+                return
         if not progress.refused(message.index, LogIndex(found_index + 1)):
             return
         if hint_index < log.base_index or found_term > message.hint_term:
             self._start_snapshot(sender, progress, now)
 
-    def _repair(self, member: MemberId, progress: Progress, after: LogIndex, until: LogIndex, now: float) -> None:
+    def _repair(self, member: MemberId, progress: Progress, after: LogIndex, came: LogIndex, now: float) -> None:
         """An append came, and what precedes it has not: the follower keeps what came, and lacks those entries.
 
-        They were lost, or come late. If they are few, sending them again costs less than to wait for the timer; if
-        they are many, they are under way as a transfer, which looks after itself.
+        They were lost, or come late. Sending them again costs less than to wait for the timer.
         """
-        if after < self._core.log.base_index:
-            return
-        entries = self._core.log.from_index(LogIndex(after + 1), REPAIR_BYTES_MAX)[: until - after]
-        is_small = sum(map(entry_size, entries)) <= REPAIR_BYTES_MAX
-        if entries and is_small and progress.may_repair(after, now):
-            self._core.send_now(member, self._append_of(after, entries))
+        log = self._core.log
+        upto = progress.repair(after, came, now) if after >= log.base_index else None
+        if upto is not None:
+            self._core.send_now(member, self._append_of(after, tuple(log.between(after, upto))))
 
     def _start_snapshot(self, member: MemberId, progress: Progress, now: float) -> None:
         snapshot = self._core.log.snapshot

@@ -53,8 +53,9 @@ class Timing:
     """... or after this many applied command bytes."""
     kept_entries: int = 5_000
     """So many entries stay behind a snapshot, so that a short absence needs none ..."""
-    kept_bytes: int = 8 * 1024 * 1024
-    """... but no more than these bytes: beyond that a snapshot is the shorter way."""
+    kept_bytes: int = 64 * 1024 * 1024
+    """... but no more than these bytes, in memory and on disk. A follower that takes a snapshot needs what was
+    appended meanwhile: with a few snapshots' worth it would never catch up under load."""
     voter_grace_s: float = 2.0
     """A voter that is silent for longer gives its vote to a warm member, where that is of use."""
     swap_margin: int = 48

@@ -23,6 +23,7 @@ class _Pending:
     """The last entry that is durable with this write; lowered by later truncations."""
     since: float
     has_hard_state: bool
+    has_vote: bool
 
 
 class Writing:
@@ -32,8 +33,8 @@ class Writing:
         self.durable_index = durable_index
         self._number = 0
         self._pending: deque[_Pending] = deque()
-        self._hard_state_changed = False
-        self._hard_states_pending = 0
+        self._hard_state_changed = self._vote_changed = False
+        self._hard_states_pending = self._votes_pending = 0
         self._entries: list[Entry] = []
         self._truncate_from: LogIndex | None = None
         self._compact_to: LogIndex | None = None
@@ -43,12 +44,21 @@ class Writing:
         """Whether term, vote and ceiling are on disk as they are in memory."""
         return not self._hard_state_changed and not self._hard_states_pending
 
+    @property
+    def vote_is_durable(self) -> bool:
+        """Whether term and vote are, even if a higher ceiling is still being written."""
+        return not self._vote_changed and not self._votes_pending
+
     def hangs(self, now: float, patience_s: float) -> bool:
         """Whether the oldest write has been under way for longer than `patience_s`."""
         return bool(self._pending) and now - self._pending[0].since > patience_s
 
     def hard_state_changed(self) -> None:
         """Have term, vote and ceiling stored with this round."""
+        self._hard_state_changed = self._vote_changed = True
+
+    def ceiling_changed(self) -> None:
+        """The same, but term and vote are as they were."""
         self._hard_state_changed = True
 
     def append(self, entry: Entry) -> None:
@@ -82,9 +92,10 @@ class Writing:
             compact_to=self._compact_to,
         )
         last = self._entries[-1].index if self._entries else LogIndex(0)
-        self._pending.append(_Pending(self._number, last, now, self._hard_state_changed))
+        self._pending.append(_Pending(self._number, last, now, self._hard_state_changed, self._vote_changed))
         self._hard_states_pending += self._hard_state_changed
-        self._hard_state_changed = False
+        self._votes_pending += self._vote_changed
+        self._hard_state_changed = self._vote_changed = False
         self._entries.clear()
         self._truncate_from = self._compact_to = None
         return write
@@ -94,4 +105,5 @@ class Writing:
         while self._pending and self._pending[0].number <= number:
             done = self._pending.popleft()
             self._hard_states_pending -= done.has_hard_state
+            self._votes_pending -= done.has_vote
             self.durable_index = max(self.durable_index, done.last_index)

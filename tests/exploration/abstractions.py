@@ -48,8 +48,7 @@ class NeverRepeated:
     """Stands for a `RoundTrip`: nothing is ever so late that it is sent again."""
 
     is_measured = True
-    smoothed_s = math.inf
-    """So what is missing is sent again once, at a word, and never twice."""
+    smoothed_s, deviation_s = math.inf, 0.0
 
     def __init__(self, first_guess_s: float) -> None:
         pass

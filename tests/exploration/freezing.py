@@ -37,12 +37,12 @@ TIMES = {
         "heard_at",
         "heartbeat_due",
         "_waiting_since",
-        "_repaired_at",
         "repeat_at",
         "_caught_up_at",
         "_ready_since",
         "_snapshot_due",
     ),
+    "Sent": ("at",),
     "_Pending": ("since",),
     "Member": ("function_until", "promised"),
 }

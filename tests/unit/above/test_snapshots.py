@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -163,6 +165,30 @@ def test_a_temporary_folder_that_is_full_ends_the_transfer_and_not_the_member() 
     disk.catch_up()
     with pytest.raises(OSError, match="no room"):
         sink.outcome()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on the size of files there")
+def test_a_temporary_folder_that_lacks_the_last_bytes_is_noticed_before_the_snapshot_counts() -> None:
+    """The last piece is still in Python's buffer when all is there; nothing is read back that would flush it."""
+    import resource
+
+    content = bytes(6 * 1024 * 1024 + 100)
+    disk = LateDisk()
+    sink = FileSink(disk.run)
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) - 50, before[1]))
+    try:
+        for offset in range(0, len(content), 1000):
+            sink.write(offset, content[offset : offset + 1000])
+        sink.finish(hashlib.sha256(content).digest())
+        disk.catch_up()
+        with pytest.raises(OSError, match="large"):
+            sink.outcome()
+        sink.abort()
+        disk.catch_up()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _full(data: bytes) -> int:

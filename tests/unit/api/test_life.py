@@ -8,7 +8,7 @@ from world import Ledger, host_of, in_virtual_time, settled, until, voters
 
 import failover
 from failover.opening import NOTE_CLUSTER
-from failover.records import MemberInfo
+from failover.records import MemberInfo, Moved
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -158,9 +158,15 @@ async def test_a_name_moves_no_cursor_and_turns_no_line_round(world, monkeypatch
     founder = await world.open(found=True, name="\x1b[2JAda\u202e")
     await until(lambda: founder.member.is_host)
     monkeypatch.setattr("failover.opening.MemberInfo", SimpleNamespace(described=MemberInfo))
-    await world.open(ticket=await founder.member.invite(), name="Bob\r\n\N{SNOWMAN} \u0417\u043e\u044f")
-    names = {info.name for info in founder.member.status().members}
-    assert names == {"?[2JAda?", "Bob??\N{SNOWMAN} \u0417\u043e\u044f"}
+    bob = await world.open(ticket=await founder.member.invite(), name="Bob\r\n\N{SNOWMAN} \u0417\u043e\u044f")
+
+    def names():
+        return {info.name for info in founder.member.status().members}
+
+    assert names() == {"?[2JAda?", "Bob??\N{SNOWMAN} \u0417\u043e\u044f"}
+    assert founder.events(failover.MemberJoined)[-1].name == "Bob??\N{SNOWMAN} \u0417\u043e\u044f"
+    await bob.member._life.act(Moved(MemberInfo(bob.member.id, "\u202eboB", ())))
+    await until(lambda: names() == {"?[2JAda?", "?boB"})
 
 
 async def test_leaving_ends_a_membership_for_good(world):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from memory_network import Network, announcement, meet
+from memory_network import Network, announcement, meet, pair
 
 from failover.net.congestion import WINDOW_MAX, WINDOW_MIN, Controller
 
@@ -246,3 +246,16 @@ def test_pace_spreads_the_window_over_the_round_trip():
         left += count
         now = max(controller.next_at(now), now + 1e-4)
     assert controller.window < left < 2 * controller.window + 8
+
+
+@pytest.mark.parametrize(("mbit", "round_trip_s", "buffer_s"), [(100, 0.001, 0.001), (300, 0.001, 0.0003)])
+def test_a_small_buffer_on_a_short_way_does_not_make_the_receiver_wait_with_its_word(mbit, round_trip_s, buffer_s):
+    """The window is small there: who waits for 32 chunks before an acknowledgement waits for the timer."""
+    network = Network(3, bytes_per_s=mbit * MBIT, delay_s=round_trip_s / 2, buffer_s=buffer_s)
+    alice, bob = pair(network, open_sink=lambda member, header, size: Tray())
+    size = 8_000_000
+    alice.peers.send_snapshot(bob.member, announcement(alice, size), Zeros(size), network.now)
+    began = network.now
+    while not alice.peers.snapshots_done:
+        network.run(0.05)
+    assert size / (network.now - began) > 0.45 * min(mbit, 200) * MBIT

@@ -18,6 +18,7 @@ from failover.raft.messages import (
     Release,
     VoteResponse,
 )
+from failover.raft.progress import ALIVE_S
 from failover.raft.timing import LEASE_FRACTION, Timing
 
 
@@ -44,6 +45,16 @@ def test_the_ceiling_doubles_and_is_durable_before_it_is_first_exceeded():
     follower.finish_writes().sent.clear()
     follower.get(A, beat(2, 4, promise=0.3))
     assert follower.last(HeartbeatResponse).promise_s == 0.3
+
+
+def test_a_ceiling_that_is_being_raised_holds_no_answer_back():
+    """The disk has much to write when promises grow: answers that wait for it would lose the lease."""
+    follower = Bench(B, ceiling=0.1, disk_is_slow=True, now=FAR).get(A, beat(2)).finish_writes()
+    follower.sent.clear()
+    follower.get(A, append(2, (1, 1), 2)).get(A, beat(2, 2, promise=0.3))
+    assert follower.last(HeartbeatResponse).promise_s == 0.1
+    follower.get(A, beat(3, 3, promise=0.3))
+    assert not follower.take(HeartbeatResponse), "of a new term it must not speak before that is durable"
 
 
 def test_no_promise_is_longer_than_the_bound_of_the_cluster():
@@ -360,5 +371,21 @@ def test_while_a_snapshot_is_sent_promises_are_longer():
     progress = leader.core.leadership.replication.progress[B]
     progress.needs_snapshot(LogIndex(1), Term(1), leader.now)
     assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
+    leader.keep_lease(2 * ALIVE_S, C)
+    assert leader.core.leadership.promise_s(leader.now) == pytest.approx(before, rel=0.05), "it is gone"
+    leader.keep_lease(0.1, B, C)
+    assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
     progress.transfer_failed(LogIndex(1), leader.now)
-    assert leader.core.leadership.promise_s(leader.now) == before
+    assert leader.core.leadership.promise_s(leader.now) == pytest.approx(before, rel=0.05)
+
+
+def test_what_is_under_way_is_no_measure_of_the_delays_that_cost_a_lease():
+    lost = []
+    for size in (10, 32_000):
+        leader = Bench(A).lead()
+        for _ in range(20):
+            leader.propose("x" * size)
+        leader.at(leader.now + 0.5)
+        assert leader.core.leadership is None
+        lost.append(leader.core.quorum_delay.value(leader.now))
+    assert lost[0] == pytest.approx(lost[1], rel=0.02)

@@ -6,6 +6,8 @@ the late completion of the first must not make the second look durable.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -25,7 +27,7 @@ class AgainstDisk(RuleBasedStateMachine):
         self.log: list[Entry] = []
         self.disk: list[Entry] = []
         self.under_way: list[tuple[Write, float]] = []
-        self.hard_state = self.hard_state_on_disk = HardState()
+        self.hard_state = self.hard_state_on_disk = HardState(promise_ceiling_s=0.001)
         self.collected = 0
         self.made = 0
         self.now = 0.0
@@ -47,8 +49,13 @@ class AgainstDisk(RuleBasedStateMachine):
 
     @rule()
     def vote(self):
-        self.hard_state = HardState(Term(self.hard_state.term + 1))
+        self.hard_state = replace(self.hard_state, term=Term(self.hard_state.term + 1))
         self.writing.hard_state_changed()
+
+    @rule()
+    def raise_ceiling(self):
+        self.hard_state = replace(self.hard_state, promise_ceiling_s=2 * self.hard_state.promise_ceiling_s)
+        self.writing.ceiling_changed()
 
     @rule(passes=st.sampled_from((0.0, 0.1)))
     def hand_out(self, passes):
@@ -86,6 +93,7 @@ class AgainstDisk(RuleBasedStateMachine):
     @invariant()
     def the_hard_state_is_durable_when_the_disk_has_it(self):
         assert self.writing.hard_state_is_durable == (self.hard_state == self.hard_state_on_disk)
+        assert self.writing.vote_is_durable == (self.hard_state.term == self.hard_state_on_disk.term)
 
     @invariant()
     def the_disk_hangs_when_its_oldest_write_is_old(self):
