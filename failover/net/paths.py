@@ -235,6 +235,17 @@ class Paths:
         if path is not None:
             path.sent += size
 
+    def may_answer(self, place: Place, size: int, now: float) -> bool:
+        """Whether a PONG of so many bytes may go there; counts it if so.
+
+        Whoever asks is answered, so that both sides find their way through home routers; but not beyond the bound
+        at a place that only the last datagram of a handshake named, where nobody answers our own PING.
+        """
+        if self._unproved is not None and self._unproved.place == place:
+            return self._unproved.may_take(size, now)
+        self.spent(place, size)
+        return True
+
     def awaits(self, token: int) -> bool:
         """Whether a PING with this token has not been answered yet."""
         return token in self._pings

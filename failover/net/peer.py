@@ -286,8 +286,8 @@ class Peer:
         if self.channels.sending is not None:
             seen = None if isinstance(source, Relayed) else source
             datagram = self.channels.sending.seal(frames.pong(token, seen))
-            self.paths.spent(source, len(datagram))
-            self.context.send(datagram, source, now)
+            if self.paths.may_answer(source, len(datagram), now):
+                self.context.send(datagram, source, now)
             self.paths.asked(source, now)
 
     def _pong_received(self, frame: frames.Pong, source: Place, now: float) -> None:
