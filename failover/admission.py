@@ -63,7 +63,7 @@ class Admission:
             self._nursery.start_soon(self._bring_before_host, guest, request)
 
     async def _bring_before_host(self, guest: MemberId, request: JoinRequest) -> None:
-        info = MemberInfo.described(guest, request.name, request.addresses[:8])
+        info = MemberInfo(guest, request.name, request.addresses[:8])
         try:
             await self._ask(Admit(info, request.invite))
         except Refused as error:

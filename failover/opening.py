@@ -152,7 +152,7 @@ async def open_identity(
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
-    info = MemberInfo.described(identity.member, name, all_addresses(given, transport))
+    info = MemberInfo(identity.member, name, all_addresses(given, transport)).shown()
     if note is None and parsed is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)

@@ -6,7 +6,7 @@ appends it, and carried out by every member in the same way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from failover.ids import ClusterId, Generation, MemberId
@@ -55,14 +55,9 @@ class MemberInfo:
     name: Name
     addresses: Addresses
 
-    @classmethod
-    def described(cls, member: MemberId, name: str, addresses: tuple[str, ...]) -> MemberInfo:
-        """With a name that can be shown."""
-        return cls(member, plain(name), addresses)
-
     def shown(self) -> MemberInfo:
         """The same with a name that can be shown, whoever wrote it."""
-        return MemberInfo(self.member, plain(self.name), self.addresses)
+        return replace(self, name=plain(self.name))
 
     def parsed_addresses(self) -> tuple[Address, ...]:
         """The addresses as the net takes them; what is none, whoever wrote it, is left out."""

@@ -157,7 +157,9 @@ async def test_a_name_moves_no_cursor_and_turns_no_line_round(world, monkeypatch
     """Terminals and windows show it. The second member is a liar: it says its name as it is."""
     founder = await world.open(found=True, name="\x1b[2JAda\u202e")
     await until(lambda: founder.member.is_host)
-    monkeypatch.setattr("failover.opening.MemberInfo", SimpleNamespace(described=MemberInfo))
+    monkeypatch.setattr(
+        "failover.opening.MemberInfo", lambda *said: SimpleNamespace(shown=lambda: MemberInfo(*said))
+    )
     bob = await world.open(ticket=await founder.member.invite(), name="Bob\r\n\N{SNOWMAN} \u0417\u043e\u044f")
 
     def names():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
-from memory_network import Network, Player
+from memory_network import Network, Player, meet, notice
 
+from failover.ids import MemberId
 from failover.net.addresses import Address
 
 
@@ -88,3 +90,57 @@ class HomeNetwork(Network):
 def way(player: Player, other: Player) -> object:
     """The place to which the first sends what is for the second."""
     return player.peers._members[other.member].paths.active
+
+
+def two_homes(*, fickle: bool, **options: Any) -> tuple[HomeNetwork, Player, Player, Player]:
+    """Alice and Bob in two homes; Carol is reached by both."""
+    network = HomeNetwork(delay_s=0.02, **options)
+    alice = network.at_home(1, Router(1, fickle=fickle))
+    bob = network.at_home(2, Router(2, fickle=fickle))
+    carol = network.player(3)
+    meet(alice, bob, carol)
+    return network, alice, bob, carol
+
+
+def relayed_in_one_home() -> tuple[HomeNetwork, Player, Player, Player]:
+    """Alice and Bob share a router, and have begun to speak by way of Carol, since nothing else got through."""
+    network = HomeNetwork(delay_s=0.01)
+    router = Router(1)
+    alice, bob = network.at_home(1, router), network.at_home(2, router)
+    carol = network.player(3)
+    meet(alice, bob, carol)
+    network.blocked |= {(alice.address, bob.address), (bob.address, alice.address)}
+    talk(network, alice, bob, carol, seconds=2)
+    network.blocked.clear()
+    return network, alice, bob, carol
+
+
+def relayed_by(network: HomeNetwork, carol: Player) -> list[bytes]:
+    """Datagrams that left Carol and are too long to be hers."""
+    return [data for data, source, _ in network.log if source == carol.address and len(data) > 1152]
+
+
+Heard = list[tuple[float, MemberId]]
+
+
+def talk(network: Network, *players: Player, seconds: float, every: float = 0.03) -> dict[MemberId, Heard]:
+    """Everybody says something to everybody, so often, for so long; what arrived, by player."""
+    end, number = network.now + seconds, 0
+    heard: dict[MemberId, Heard] = {player.member: [] for player in players}
+    while network.now < end:
+        number += 1
+        for player in players:
+            for other in players:
+                if other is not player:
+                    player.peers.send(other.member, notice(number), network.now)
+        network.run(every)
+        for player in players:
+            heard[player.member] += [(network.now, sender) for sender, _ in player.peers.inbox]
+            player.peers.inbox.clear()
+    return heard
+
+
+def longest_gap(heard: Heard, *, since: float) -> float:
+    """Between two things heard, in seconds."""
+    times = [since, *(at for at, _ in heard)]
+    return max(b - a for a, b in pairwise(times))

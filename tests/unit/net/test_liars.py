@@ -5,10 +5,8 @@ What they can make the others send to somebody who never asked is what each of t
 
 from itertools import count
 
-from home_network import HomeNetwork, Router, way
+from home_network import HomeNetwork, relayed_by, relayed_in_one_home, talk, two_homes, way
 from memory_network import Network, append, meet, notice, pair
-from test_paths import talk
-from test_relays import homes, relayed_by
 
 from failover.net import frames
 from failover.net.addresses import Address
@@ -62,7 +60,7 @@ def test_many_relays_in_one_datagram_get_few_answers_and_pass_few_on():
 
 
 def test_small_datagrams_cost_the_one_who_has_them_passed_on_what_they_cost_the_relay():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     network.log.clear()
     peer, began = alice.peers._members[carol.member], network.now
@@ -204,7 +202,7 @@ def test_a_forged_source_of_the_last_step_of_a_handshake_costs_the_real_peer_lit
 
 
 def test_a_handshake_over_a_direct_path_moves_nothing_from_a_relayed_one_before_an_answer():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     peer = alice.peers._members[bob.member]
     assert isinstance(peer.paths.active, Relayed)
@@ -213,7 +211,7 @@ def test_a_handshake_over_a_direct_path_moves_nothing_from_a_relayed_one_before_
 
 
 def test_a_relay_cannot_speak_for_whom_it_likes():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     held, relaying = [], carol.peers._context.relaying
     original = carol.peers._members[bob.member].emit
@@ -341,14 +339,7 @@ def test_two_that_prefer_different_ways_settle_on_one():
 
 
 def test_a_path_that_works_is_not_crowded_out_by_places_that_never_answer():
-    network = HomeNetwork(delay_s=0.01)
-    router = Router(1)
-    alice, bob = network.at_home(1, router), network.at_home(2, router)
-    carol = network.player(3)
-    meet(alice, bob, carol)
-    network.blocked |= {(alice.address, bob.address), (bob.address, alice.address)}
-    talk(network, alice, bob, carol, seconds=2)
-    network.blocked.clear()
+    network, alice, bob, carol = relayed_in_one_home()
     talk(network, alice, bob, carol, seconds=40)
     paths = alice.peers._members[bob.member].paths
     spare = next(place for place in paths.known if isinstance(place, Relayed))

@@ -1,8 +1,6 @@
 """Several paths to one peer: what takes over when, and what does not."""
 
-import itertools
-
-from home_network import HomeNetwork, Router, way
+from home_network import HomeNetwork, longest_gap, relayed_in_one_home, talk, way
 from memory_network import Network, meet, notice, pair
 
 from failover.net.addresses import Address
@@ -10,28 +8,6 @@ from failover.net.paths import PATHS_MAX
 from failover.net.places import Relayed, is_fair
 
 ELSEWHERE = Address("198.51.100.7", 4242)
-
-
-def talk(network, *players, seconds, every=0.03):
-    """Everybody says something to everybody, so often, for so long; what arrived, by player."""
-    end, number = network.now + seconds, 0
-    heard = {player.member: [] for player in players}
-    while network.now < end:
-        number += 1
-        for player in players:
-            for other in players:
-                if other is not player:
-                    player.peers.send(other.member, notice(number), network.now)
-        network.run(every)
-        for player in players:
-            heard[player.member] += [(network.now, sender) for sender, _ in player.peers.inbox]
-            player.peers.inbox.clear()
-    return heard
-
-
-def longest_gap(heard, *, since):
-    times = [since, *(at for at, _ in heard)]
-    return max(b - a for a, b in itertools.pairwise(times))
 
 
 def test_a_laptop_that_changes_its_network_is_heard_again_within_a_fifth_of_a_second():
@@ -157,14 +133,7 @@ def test_address_lists_cannot_be_used_to_hammer_a_victim():
 
 
 def test_a_better_path_takes_over_even_if_the_old_one_works():
-    network = HomeNetwork(delay_s=0.01)
-    router = Router(1)
-    alice, bob = network.at_home(1, router), network.at_home(2, router)
-    carol = network.player(3)
-    meet(alice, bob, carol)
-    network.blocked |= {(alice.address, bob.address), (bob.address, alice.address)}
-    talk(network, alice, bob, carol, seconds=2)
+    network, alice, bob, carol = relayed_in_one_home()
     assert isinstance(way(alice, bob), Relayed)
-    network.blocked.clear()
     talk(network, alice, bob, carol, seconds=40)
     assert way(alice, bob) == bob.address and way(bob, alice) == alice.address

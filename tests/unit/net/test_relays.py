@@ -1,9 +1,8 @@
 """Between homes: through the routers if they let it, else by way of a common member."""
 
 import pytest
-from home_network import HomeNetwork, Router, way
+from home_network import Router, longest_gap, relayed_by, talk, two_homes, way
 from memory_network import append, meet, notice
-from test_paths import longest_gap, talk
 
 from failover.net import frames
 from failover.net.addresses import Address
@@ -13,23 +12,8 @@ from failover.net.relaying import BURST_BYTES, BYTES_PER_S
 STRANGER = Address("198.51.100.99", 9999)
 
 
-def homes(*, fickle: bool, **options):
-    """Alice and Bob in two homes; Carol is reached by both."""
-    network = HomeNetwork(delay_s=0.02, **options)
-    alice = network.at_home(1, Router(1, fickle=fickle))
-    bob = network.at_home(2, Router(2, fickle=fickle))
-    carol = network.player(3)
-    meet(alice, bob, carol)
-    return network, alice, bob, carol
-
-
-def relayed_by(network, carol):
-    """Datagrams that left Carol and are too long to be hers."""
-    return [data for data, source, _ in network.log if source == carol.address and len(data) > 1152]
-
-
 def test_two_homes_behind_ordinary_routers_find_the_direct_path():
-    network, alice, bob, carol = homes(fickle=False)
+    network, alice, bob, carol = two_homes(fickle=False)
     heard = talk(network, alice, bob, carol, seconds=3)
     assert {sender for _, sender in heard[alice.member]} == {bob.member, carol.member}
     assert way(alice, bob).ip == "203.0.113.2" and way(bob, alice).ip == "203.0.113.1"
@@ -37,7 +21,7 @@ def test_two_homes_behind_ordinary_routers_find_the_direct_path():
 
 
 def test_the_first_word_gets_through_within_half_a_second():
-    network, alice, bob, carol = homes(fickle=False)
+    network, alice, bob, carol = two_homes(fickle=False)
     for one, other in ((alice, carol), (bob, carol)):
         one.peers.connect(other.member, network.now)
     network.run(1)
@@ -47,7 +31,7 @@ def test_the_first_word_gets_through_within_half_a_second():
 
 
 def test_behind_fickle_routers_a_common_member_passes_on():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     assert way(alice, bob) == Relayed(carol.member, short_id(bob.member))
     assert way(bob, alice) == Relayed(carol.member, short_id(alice.member))
@@ -57,7 +41,7 @@ def test_behind_fickle_routers_a_common_member_passes_on():
 
 
 def test_the_relay_sees_neither_keys_nor_content():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=2)
     seen = []
     original = carol.peers._context.relaying._pass_on
@@ -76,7 +60,7 @@ def test_the_relay_sees_neither_keys_nor_content():
 
 
 def test_a_relay_that_leaves_is_replaced_by_another():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     dave = network.player(4)
     meet(alice, bob, carol, dave)
     talk(network, alice, bob, carol, dave, seconds=3)
@@ -92,7 +76,7 @@ def test_a_relay_that_leaves_is_replaced_by_another():
 
 @pytest.mark.parametrize("fickle", [False, True])
 def test_a_mapping_that_a_router_drops_in_the_middle_is_made_anew(fickle):
-    network, alice, bob, carol = homes(fickle=fickle)
+    network, alice, bob, carol = two_homes(fickle=fickle)
     talk(network, alice, bob, carol, seconds=3)
     network.homes[alice.address].forget()
     began = network.now
@@ -103,7 +87,7 @@ def test_a_mapping_that_a_router_drops_in_the_middle_is_made_anew(fickle):
 
 
 def test_a_mapping_lost_in_the_middle_of_a_transfer_costs_little():
-    network, alice, bob, carol = homes(fickle=False, bytes_per_s=1_000_000)
+    network, alice, bob, carol = two_homes(fickle=False, bytes_per_s=1_000_000)
     talk(network, alice, bob, carol, seconds=3)
     alice.peers.send(bob.member, append(900, 1000), network.now)
     network.run(0.3)
@@ -113,7 +97,7 @@ def test_a_mapping_lost_in_the_middle_of_a_transfer_costs_little():
 
 
 def test_nothing_is_passed_on_for_who_is_no_member_nor_to_such():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     carol.peers.set_members({alice.member: (), carol.member: ()}, {bob.member: ()})
     talk(network, alice, bob, carol, seconds=0.2)  # what was under way arrives
@@ -125,7 +109,7 @@ def test_nothing_is_passed_on_for_who_is_no_member_nor_to_such():
 
 
 def test_one_hop_and_no_more():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     dave = network.player(4)
     meet(alice, bob, carol, dave)
     talk(network, alice, bob, carol, dave, seconds=3)
@@ -140,7 +124,7 @@ def test_one_hop_and_no_more():
 
 
 def test_replays_through_a_relay_are_dropped_like_all_others():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     held = []
     peer = carol.peers._members[bob.member]
@@ -162,7 +146,7 @@ def test_replays_through_a_relay_are_dropped_like_all_others():
 
 
 def test_a_relay_that_answers_with_garbage_harms_nobody():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     peer = carol.peers._members[bob.member]
     for size in (0, 1, 31, 32, 64, 1152):
@@ -177,7 +161,7 @@ def test_a_relay_that_answers_with_garbage_harms_nobody():
 
 
 def test_what_is_passed_on_is_bounded_for_each_member():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     network.log.clear()
     peer = alice.peers._members[carol.member]
@@ -193,7 +177,7 @@ def test_what_is_passed_on_is_bounded_for_each_member():
 def test_a_punch_request_is_not_reflected_against_a_third_party():
     """RustDesk, CVE-2026-30784: whoever asks names the target. Here a relay knows its members, and asks nobody
     else; and what a member claims as its address gets a few small PINGs."""
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     network.log.clear()
     peer = alice.peers._members[carol.member]
@@ -209,7 +193,7 @@ def test_a_punch_request_is_not_reflected_against_a_third_party():
 
 
 def test_a_newcomer_may_be_anywhere_but_needs_one_contact_that_it_reaches():
-    network, alice, bob, carol = homes(fickle=True)
+    network, alice, bob, carol = two_homes(fickle=True)
     talk(network, alice, bob, carol, seconds=3)
     dave = network.at_home(4, Router(4, fickle=True))
     meet(alice, bob, carol, dave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from harness import TIMING, A, B, Bench, C
@@ -15,9 +16,9 @@ from failover.raft.progress import Sending
 ROUND_TRIP_S = 0.04
 
 
-def leader_of_far_members(**options: object) -> Bench:
+def leader_of_far_members(**options: Any) -> Bench:
     """Whose appends were answered after 40 ms so often that it knows."""
-    leader = Bench(A, **options).lead()  # type: ignore[arg-type]
+    leader = Bench(A, **options).lead()
     for _ in range(40):
         leader.propose()
         leader.keep_lease(ROUND_TRIP_S, B, C).answer_appends(B, C)
