@@ -18,7 +18,7 @@ from failover.storage import records
 from failover.storage.span import Span
 from failover.storage.sqlite_file import corrupt, translated
 
-_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot"}
+_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot", "log_first"}
 _T = TypeVar("_T")
 
 
@@ -60,13 +60,17 @@ def check_records(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def find_span(connection: sqlite3.Connection, path: Path) -> Span:
-    """Return which part of the log is there, as far as its ends say."""
+    """Return which part of the log is there, as far as its ends say. Rows before it wait to be deleted."""
     with _damage_named(path):
-        first, last = connection.execute("SELECT min(log_index), max(log_index) FROM entry").fetchone()
+        said = read_record(connection, path, "log_first", records.unpack_number_untrusted)
+        query = "SELECT min(log_index), max(log_index) FROM entry WHERE log_index >= ?"
+        first, last = connection.execute(query, (said or 0,)).fetchone()
         snapshot = read_record(connection, path, "snapshot", records.unpack_snapshot_untrusted)
         snapshot_index = snapshot[0].last_index if snapshot else 0
         if first is None:
             first, last = snapshot_index + 1, snapshot_index
+        if said is not None and said != first:
+            raise MalformedBytes(f"the log begins at {first} instead of {said}")
         try:
             return Span(first, last, snapshot_index)
         except AssertionError as error:
@@ -104,8 +108,10 @@ def _entries_untrusted(connection: sqlite3.Connection, first: int) -> list[Entry
     """
     entries: list[Entry] = []
     expected, term_before, mark = first, Term(0), 0
-    query = "SELECT log_index, term, command, membership, checksum FROM entry ORDER BY log_index"
-    for index, term, command, packed, checksum in connection.execute(query):
+    query = (
+        "SELECT log_index, term, command, membership, checksum FROM entry WHERE log_index >= ? ORDER BY log_index"
+    )
+    for index, term, command, packed, checksum in connection.execute(query, (first,)):
         if term != term_before:
             if term < term_before:
                 raise MalformedBytes(f"entry {index} has a lower term than the one before")

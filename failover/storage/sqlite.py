@@ -1,8 +1,9 @@
 """The storage that survives a power failure: one SQLite file.
 
-One call that changes something is one transaction and one sync. Tables: `entry` (the log), `record` (single
-values, each sealed with a checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces
-are the stored one, so a crash while a new one is written leaves only pieces that nobody points to).
+One call that changes something is one transaction and one sync. Tables: `entry` (the log; what lies before the
+record `log_first` was compacted away and waits to be deleted), `record` (single values, each sealed with a
+checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces are the stored one, so a crash while
+a new one is written leaves only pieces that nobody points to).
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ CHUNKS_PER_SYNC = 4
 """A snapshot counts only when it is finished, and that syncs all of it. A sync now and then keeps what the next
 write of the log has to sync with it below a mebibyte."""
 
+FREED_BYTES, FREED_ENTRIES = 256 * 1024, 1024
+"""Of what was compacted away, this much goes with each write, and twice what it brings. All members compact at the
+same index, so what that costs delays a commit everywhere: 16 MiB at once took 72 ms."""
+
 _INSERT_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?)"
 _SYNC_NORMAL = 1
 _T = TypeVar("_T")
@@ -53,6 +58,7 @@ class SqliteStorage:
             with translated(self.path):
                 check_records(self._connection(), self.path)
                 self._span = find_span(self._connection(), self.path)
+                self._oldest = self._find_oldest()
         except BaseException:
             self.close()
             raise
@@ -90,18 +96,19 @@ class SqliteStorage:
         """See `Storage.write`."""
         span = self._span
         with self._transaction() as connection:
+            oldest = self._delete_compacted(batch)
             for write in batch:
                 span = span.after_write(write)
                 if write.truncate_from is not None:
                     connection.execute("DELETE FROM entry WHERE log_index >= ?", (write.truncate_from,))
                 if write.entries:
                     connection.executemany(_INSERT_ENTRY, map(_row, write.entries))
-                if write.compact_to is not None:
-                    connection.execute("DELETE FROM entry WHERE log_index <= ?", (write.compact_to,))
+            if span.first != self._span.first:
+                self._put("log_first", records.pack_number(span.first))
             hard_states = [write.hard_state for write in batch if write.hard_state is not None]
             if hard_states:
                 self._put("hard_state", records.pack_hard_state(hard_states[-1]))
-        self._span = span
+        self._span, self._oldest = span, oldest
 
     def snapshot_writer(self) -> SnapshotWriter:
         """See `Storage.snapshot_writer`."""
@@ -191,6 +198,27 @@ class SqliteStorage:
         finally:
             connection.execute(f"PRAGMA synchronous = {level}")
 
+    def _find_oldest(self) -> int:
+        """The first row of the log, compacted or not; where the log begins if there is none."""
+        with translated(self.path):
+            (oldest,) = self._connection().execute("SELECT min(log_index) FROM entry").fetchone()
+        return self._span.first if oldest is None else int(oldest)
+
+    def _delete_compacted(self, batch: tuple[Write, ...]) -> int:
+        """Delete some of what was compacted away before; returns what is the oldest row then."""
+        if self._oldest >= self._span.first:
+            return self._oldest
+        brought = [entry for write in batch for entry in write.entries]
+        room = FREED_BYTES + 2 * sum(len(entry.command) for entry in brought)
+        query = "SELECT log_index, length(command) FROM entry WHERE log_index < ? ORDER BY log_index LIMIT ?"
+        upto = 0
+        for index, size in self._connection().execute(query, (self._span.first, FREED_ENTRIES + 2 * len(brought))):
+            upto, room = index, room - size
+            if room <= 0:
+                break
+        self._connection().execute("DELETE FROM entry WHERE log_index <= ?", (upto,))
+        return upto + 1 if upto else self._span.first
+
     def _put(self, name: str, record: bytes) -> None:
         row = (name, records.seal(record, name))
         self._connection().execute("INSERT OR REPLACE INTO record VALUES (?, ?)", row)
@@ -233,8 +261,8 @@ class SqliteStorage:
         with self._transaction() as connection:
             self._put("snapshot", records.pack_snapshot(meta, chunks.start, len(chunks)))
             if replaces_log:
-                bounds = (span.first, span.last)
-                connection.execute("DELETE FROM entry WHERE log_index NOT BETWEEN ? AND ?", bounds)
+                self._put("log_first", records.pack_number(span.first))
+                connection.execute("DELETE FROM entry WHERE log_index > ?", (span.last,))
         self._span, self._writer = span, None
         self._garbage += range(old_first, old_first + old_count)
 

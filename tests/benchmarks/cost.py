@@ -120,9 +120,11 @@ def _join(bench: Bench) -> _Join:
         host = cluster.host
         without_state_s = statistics.median(cluster.opened_s[member] for member in cluster.members[1:])
         host.ask("ballast", count=BALLAST_COMMANDS, size=BALLAST_SIZE)
-        cluster.wait_for(lambda: host.ask("status")["snapshot"] > 0, "no snapshot was taken")
-        number = host.send("commit_latency", count=10**6, size=ENTRY_SIZE, every_s=1 / PACE_PER_S, seconds=6.0)
-        time.sleep(2.0)  # the others may still be behind: the ballast came all at once
+        cluster.wait_until_complete()  # the others may be behind: the ballast came all at once
+        cluster.wait_for(
+            lambda: all(each.ask("status")["snapshot"] > 0 for each in cluster.members), "a snapshot is missing"
+        )
+        number = host.send("commit_latency", count=10**6, size=ENTRY_SIZE, every_s=1 / PACE_PER_S, seconds=4.0)
         began = time.monotonic()
         new = cluster.join()
         ended = time.monotonic()

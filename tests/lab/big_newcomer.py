@@ -59,7 +59,6 @@ def measure(homes: Homes, folder: Path, megabytes: float) -> Measured:
         term = host.ask("status")["term"]
         play = {"count": 10**6, "size": ENTRY_SIZE, "every_s": 1 / COMMITS_PER_S}
         number = host.send("commit_latency", **play, seconds=size * 8 / BITS_PER_S * 1.2 + 5)
-        time.sleep(1.0)
         cluster.ready_s = 30 + 2 * size * 8 / BITS_PER_S
         new = cluster.join()
         cluster.wait_for(lambda: new.ask("status")["keys"] >= pieces, "the state did not come")
