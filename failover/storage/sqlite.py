@@ -2,8 +2,8 @@
 
 One call that changes something is one transaction and one sync. Tables: `entry` (the log; what lies before the
 record `log_first` was compacted away and waits to be deleted), `record` (single values, each sealed with a
-checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces are the stored one, so a crash while
-a new one is written leaves only pieces that nobody points to).
+checksum), `chunk` (pieces of snapshots; the record `snapshot` says which pieces are the stored one, so a crash
+while a new one is written leaves only pieces that nobody points to).
 """
 
 from __future__ import annotations

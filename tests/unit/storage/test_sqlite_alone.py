@@ -7,13 +7,14 @@ import stat
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 
 import pytest
 
 from failover.errors import Closed, StorageCorrupt, StorageFailed, StorageInUse
-from failover.ids import LogIndex
-from failover.raft.effects import Write
-from failover.storage.sqlite import CHUNK_SIZE, SqliteStorage
+from failover.ids import LogIndex, Term
+from failover.raft.effects import HardState, Write
+from failover.storage.sqlite import CHUNK_SIZE, FREED_BYTES, SqliteStorage
 
 SECOND_PROCESS = """
 import sys, time
@@ -122,6 +123,59 @@ def test_a_compacted_log_makes_room_that_is_used_again(path, samples):
     storage.close()
     # 9 MB went in; held at once were at most 1 MB of entries and two snapshots of 0.5 MB.
     assert path.stat().st_size < 2_500_000
+
+
+def rows_of_the_log(storage):
+    return storage._connection().execute("SELECT min(log_index), count(*) FROM entry").fetchone()
+
+
+@pytest.fixture
+def compacted(path, samples):
+    """64 entries of 64 KiB, of which 60 were just compacted away."""
+    storage = SqliteStorage(path)
+    for index in range(1, 65):
+        storage.write((Write(index, entries=(samples.entry(index, 1, b"x" * 65_536),)),))
+    storage.save_snapshot(samples.meta(62), [b"y"], replaces_log=False)
+    storage.write((Write(65, compact_to=LogIndex(60)),))
+    yield storage
+    storage.close()
+
+
+def test_no_write_deletes_all_that_was_compacted(compacted, samples):
+    """All members compact at the same index: the next commit would wait for it everywhere."""
+    left = [rows_of_the_log(compacted)[1]]
+    while rows_of_the_log(compacted)[0] <= 60:
+        index = 65 + len(left) - 1
+        compacted.write((Write(index, entries=(samples.entry(index),)),))
+        left.append(rows_of_the_log(compacted)[1] - len(left))
+    assert left[0] == 64 and left[-1] == 4
+    assert max(before - after for before, after in pairwise(left)) <= FREED_BYTES // 65_536 + 1
+
+
+def test_who_writes_much_deletes_more_than_he_writes(compacted, samples):
+    compacted.write((Write(1, entries=tuple(samples.entry(index, 1, b"x" * 65_536) for index in range(65, 75))),))
+    assert rows_of_the_log(compacted) == (25, 74 - 24)
+
+
+def test_what_is_compacted_and_not_deleted_yet_is_in_no_log(compacted, path, samples):
+    compacted.close()
+    storage = SqliteStorage(path)
+    assert [entry.index for entry in storage.load().entries] == [61, 62, 63, 64]
+    assert rows_of_the_log(storage)[0] == 1
+    for number in range(20):
+        storage.set_note("a", b"b")
+        storage.write((Write(number, HardState(Term(number + 1))),))
+    assert rows_of_the_log(storage) == (61, 4)
+    storage.close()
+
+
+def test_a_snapshot_of_another_member_takes_the_place_of_a_log_that_was_not_deleted_yet(compacted, path, samples):
+    compacted.save_snapshot(samples.meta(100), [b"z"], replaces_log=True)
+    compacted.write((Write(1, entries=samples.entries(101, 102)),))
+    compacted.close()
+    storage = SqliteStorage(path)
+    assert [entry.index for entry in storage.load().entries] == [101, 102]
+    storage.close()
 
 
 def test_pieces_of_an_unfinished_snapshot_are_removed_at_the_next_load(path, samples):

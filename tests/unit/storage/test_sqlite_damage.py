@@ -12,6 +12,7 @@ import pytest
 from failover.errors import StorageCorrupt
 from failover.ids import LogIndex
 from failover.raft.effects import Write
+from failover.storage import records
 from failover.storage.sqlite import SqliteStorage
 
 
@@ -54,6 +55,16 @@ def refused(path) -> StorageCorrupt:
 def change(path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(statement)
+
+
+@pytest.mark.parametrize("first", [1, 100, 102])
+def test_a_log_that_does_not_begin_where_it_was_said_to_is_refused(path, samples, whole, first):
+    sealed = records.seal(records.pack_number(first), "log_first").hex()
+    change(path, f"UPDATE record SET sealed = x'{sealed}' WHERE name = 'log_first'")
+    change(path, "DELETE FROM entry WHERE log_index <= 100")
+    if first == 102:
+        change(path, "DELETE FROM entry WHERE log_index = 102")
+    assert "begins at" in str(refused(path))
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"My shopping list\n" * 300, b"SQLite format 3\0" + b"\0" * 84])
