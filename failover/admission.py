@@ -16,6 +16,7 @@ from failover.line import Line
 from failover.net.custom import NamedTransport, name_of
 from failover.net.endpoint import Transport
 from failover.net.frames import MESSAGE_SIZE_MAX
+from failover.net.handshake import NO_INVITE
 from failover.net.peers import Peers
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
@@ -113,13 +114,12 @@ async def ask_to_join(
     """
     began = clock()
     heard = _Heard(began, began)
+    invite = None if ticket.invite_id == NO_INVITE else (ticket.invite_id, ticket.invite_secret)
     with trio.CancelScope() as scope:
         async with open_hidden_nursery() as nursery:
             nursery.start_soon(_take_in, peers, line.transport, heard, scope, clock)
             for contact in ticket.contacts:
-                peers.connect_as_guest(
-                    contact.member, contact.addresses, ticket.invite_id, ticket.invite_secret, clock()
-                )
+                peers.connect_as_guest(contact.member, contact.addresses, invite, clock())
             request = JoinRequest(ticket.invite_id, info.name, info.addresses)
             while True:
                 connected = [c.member for c in ticket.contacts if peers.is_connected(c.member)]

@@ -158,6 +158,9 @@ class Changing:
         """Whether the application lets the joiner in. It is asked before the joiner takes a place in the queue."""
         if self._is_settled(caller, action):
             return False
+        directory = self._replica.directory
+        if directory is not None and action.info.member in directory.former:
+            return True  # it was let in once, and did nothing but stay behind
         verdict, reason = self.confirming.judge(action.info)
         if verdict is Verdict.OPEN:
             self._hosting.keep_waiting(caller)

@@ -6,19 +6,21 @@ Replicated: it changes only by records, and is part of every snapshot.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from failover.ids import ClusterId, Generation, MemberId
 from failover.net.context import Secrets
 from failover.records import (
     Admit,
+    Ancestor,
     BeginEpoch,
     CloseInvite,
     Depart,
     Founding,
     MemberInfo,
     Moved,
+    NewGeneration,
     OpenInvite,
     SystemAction,
 )
@@ -27,6 +29,11 @@ DEPARTED_MAX = 64
 """Former members kept: who has departed never comes back under the same identity."""
 INVITES_MAX = 64
 """Invites kept; one that is used up gives way to a new one, else the oldest."""
+
+ANCESTORS_MAX = 8
+"""Generations that this one came from, the newest ones."""
+FORMER_MAX = 16
+"""Members left behind that may still come along."""
 
 EPOCHS_MAX = 4
 """Secret epochs that are still good for members: who sleeps through fewer departures gets back."""
@@ -51,6 +58,10 @@ class Directory:
     """Whose membership has ended, the last ones, oldest first."""
     is_epoch_due: bool = False
     """Somebody has departed who knows the newest secrets, and no new ones are here yet."""
+    ancestors: tuple[Ancestor, ...] = ()
+    """The generations that this one came from, newest first."""
+    former: Mapping[MemberId, MemberInfo] = field(default_factory=dict)
+    """Members of those that did not come along; each may ask to be one again."""
 
     @classmethod
     def founded(cls, record: Founding) -> Directory:
@@ -60,7 +71,7 @@ class Directory:
 
     def admits(self, action: Admit, unix_now: float) -> bool:
         """Whether the invite is open: the host's judgement before it appends. An old member is simply back."""
-        if action.info.member in self.members:
+        if action.info.member in self.members or action.info.member in self.former:
             return True
         invite = self.invites.get(action.invite)
         return invite is not None and invite.is_open(unix_now)
@@ -84,6 +95,18 @@ class Directory:
                 if action.info.member not in self.members:
                     return self, DONE
                 return replace(self, members=self.members | {action.info.member: action.info.shown()}), DONE
+
+    def after_parting(self, record: NewGeneration) -> Directory:
+        """One member went on alone; all others stay behind in the generation that was."""
+        stayed = {member: info for member, info in self.members.items() if member != record.founder}
+        former = {**_without(self.former, record.founder), **stayed}
+        return replace(
+            self,
+            generation=record.generation,
+            members={record.founder: self.members[record.founder]},
+            ancestors=(record.parent, *self.ancestors)[:ANCESTORS_MAX],
+            former=dict(list(former.items())[-FORMER_MAX:]),
+        )
 
     def _after_departing(self, action: Depart) -> Directory:
         """Whoever goes keeps what it knew: new secrets are due, and a removal leaves it no way in."""
@@ -113,10 +136,11 @@ class Directory:
             return self, ADMITTED
         # The host found the invite open; the entry has changed the membership already, so there is no way back.
         members, invites = self.members | {action.info.member: action.info.shown()}, self.invites
+        former = _without(self.former, action.info.member)
         if (invite := invites.get(action.invite)) is not None:
             # One that is used up stays: with it, a newcomer whose answer was lost can ask again.
             invites = invites | {action.invite: replace(invite, uses=max(0, invite.uses - 1))}
-        return replace(self, members=members, invites=invites), ADMITTED
+        return replace(self, members=members, invites=invites, former=former), ADMITTED
 
 
 def _without(table: Mapping[_K, _V], gone: _K) -> dict[_K, _V]:

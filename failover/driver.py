@@ -154,6 +154,12 @@ class Driver:
             self._kicked = True
             self._sleep.cancel()
 
+    def forget_arrived(self) -> None:
+        """What has arrived and was not taken yet is of a generation that is over for this member."""
+        self.peers.inbox.clear()
+        self.peers.snapshot_inbox.clear()
+        self._held.clear()
+
     def stop(self) -> None:
         """The member is no more: nothing is decided, sent, stored or applied from now on."""
         self._is_stopped = True

@@ -8,6 +8,8 @@ FailoverError
 ├── NotHost                 this member is not the host (any more); nothing happened; ask the present host
 ├── OutcomeUnknown          it may have happened or not; look at the state before trying again
 ├── Refused                 the host or its server function said no; nothing happened
+├── LossNotAccepted         going on alone would lose what is known to be accepted; nothing happened
+├── Superseded              the others went on as another generation; open the storage again to rejoin
 ├── NotAdmitted             joining failed: the invite is used up, expired or refused
 ├── Unreachable             nobody answered at the addresses given
 ├── Closed                  this member is closed or has stopped; nothing happened
@@ -53,6 +55,15 @@ class OutcomeUnknown(FailoverError):
 
 class Refused(FailoverError):
     """The host or its server function refused before anything happened. The text is its reason."""
+
+
+class LossNotAccepted(FailoverError):
+    """`continue_alone` would lose what is known to be accepted. Nothing happened; ask people, then accept it."""
+
+
+class Superseded(FailoverError):
+    """The cluster went on as another generation, and this member gave its own up. Open the storage again: it
+    rejoins there, and what only this member had is kept in a file beside the storage."""
 
 
 class NotAdmitted(FailoverError):

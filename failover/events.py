@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from failover.ids import Epoch, LogIndex, MemberId
+from failover.ids import Epoch, Generation, LogIndex, MemberId
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,46 @@ class QuorumLost:
 @dataclass(frozen=True, slots=True)
 class QuorumRegained:
     """There is a host again."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationBegan:
+    """This member goes on alone: from here on the cluster has another history than where it came from."""
+
+    generation: Generation
+    parent: Generation
+    """The generation that it came from."""
+    index: LogIndex
+    """Up to which entry both are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationMet:
+    """A member went on in another generation than this one. The two never mix: one of them must be given up.
+
+    A member without a host gives up its own by itself, unless `Settings.rejoins` is off: `Stopped` follows, with
+    `Superseded`. Where both went on, somebody must decide and call `Member.rejoin` on the one or the other side.
+    """
+
+    member: MemberId
+    generation: Generation
+    """That it is in."""
+    index: LogIndex
+    """Up to which entry the two are the same."""
+    has_host: bool
+    """Whether play goes on there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoined:
+    """This member gave up a generation for another; the first event after the storage was opened again."""
+
+    left: Generation
+    generation: Generation
+    kept_entries: int
+    """What only this member had, and is not in this generation."""
+    kept_in: str
+    """The file with these, beside the storage; empty if there were none, or the storage is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +159,9 @@ Event = (
     | HostChanged
     | QuorumLost
     | QuorumRegained
+    | GenerationBegan
+    | GenerationMet
+    | Rejoined
     | JoinRequested
     | MemberJoined
     | MemberLeft

@@ -27,6 +27,9 @@ CLUSTER_ID_SIZE = 16
 GENERATION_SIZE = 16
 SECRET_KEY_SIZE = 32
 
+NO_GENERATION = Generation(bytes(GENERATION_SIZE))
+"""Of who has yet to join."""
+
 
 class Epoch(NamedTuple):
     """The fencing token of one tenure. Within a generation a larger term is a later tenure."""

@@ -14,12 +14,14 @@ from failover.confirming import Confirming
 from failover.driver import Driver
 from failover.errors import ApplyFailed, Closed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
+from failover.generations import Generations
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.lane import Lane
+from failover.neighbours import Neighbours
 from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry
-from failover.records import ACTIONS, Admit, Depart, MemberInfo, SystemAction
+from failover.records import ACTIONS, Admit, Depart, SystemAction
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
@@ -38,6 +40,7 @@ from failover.wire import (
     Farewell,
     Introduction,
     JoinRequest,
+    Lineage,
 )
 
 _T = TypeVar("_T")
@@ -62,9 +65,7 @@ class Life:
         emit: Callable[[Event], None],
         nursery: trio.Nursery,
         surroundings: Surroundings,
-        sync_directory: Callable[[], None],
-        introduce: Callable[[tuple[MemberInfo, ...]], None],
-        say_farewell: Callable[[MemberId], None],
+        neighbours: Neighbours,
     ) -> None:
         self.me = me
         self.driver = driver
@@ -73,8 +74,8 @@ class Life:
         self._settings = settings
         self._emit = emit
         clock = self._clock = surroundings.clock
-        self._sync_directory = sync_directory
-        self._introduce, self._say_farewell = introduce, say_farewell
+        self._neighbours = neighbours
+        self._sync_directory = neighbours.sync
         self.is_over = trio.Event()
         self.lane = Lane(
             me=me, driver=driver, replica=replica, tenure=lambda: self.hosting.tenure, is_over=self.is_over.is_set
@@ -93,6 +94,17 @@ class Life:
             lane=self.lane,
         )
         self.snapshots = Snapshots(driver, replica, storage, nursery, restored=self._restored, failed=self.stop)
+        self.generations = Generations(
+            driver=driver,
+            replica=replica,
+            requests=requests,
+            set_note=storage.set_note,
+            entropy=surroundings.entropy,
+            rejoins=settings.rejoins,
+            emit=emit,
+            stop=self.stop,
+            neighbours=neighbours,
+        )
         self.watch = HostWatch(driver.core, clock, emit)
         self.admission = Admission(lambda: driver.peers, lambda: replica.directory, self.act, nursery, clock)
         self._wishes_to_go = 0
@@ -145,6 +157,7 @@ class Life:
         hosting.batch_applied()
         if replica.directory is not directory or any(entry.membership is not None for entry in entries):
             self._sync_directory()  # once for all: who came and went in between is of no interest
+            self.generations.applied()
         if replica.directory is not None:
             self.watch.first_entry(replica.directory.generation, entries[-1].term)
         self._turn()
@@ -172,17 +185,19 @@ class Life:
                 if self.replica.directory is not None:
                     self.driver.send(sender, Introduction(tuple(self.replica.directory.members.values())))
             case Introduction():
-                self._introduce(message.members)
+                self._neighbours.introduced(message.members)
 
     def guest_message(self, sender: MemberId, message: object) -> None:
         """A message of somebody who is no member."""
         if isinstance(message, JoinRequest):
             self.admission.guest_asks(sender, message)
+        elif isinstance(message, Lineage):
+            self.generations.heard(sender, message)
 
     def departed_message(self, sender: MemberId, message: object) -> None:
         """Who has departed is told so when it asks who is there; nothing else is taken from it."""
         if isinstance(message, AskIntroduction):
-            self._say_farewell(sender)
+            self._neighbours.say_farewell(sender)
 
     def install_snapshot(self, meta: SnapshotMeta, received: object) -> None:
         """Take over a leader's snapshot."""

@@ -12,14 +12,17 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import trio
+
 from failover import codes
 from failover.codes import CODE_S, INVITE_LONGER_S
 from failover.confirming import fingerprint
 from failover.errors import NotHost, UsageError
 from failover.events import Event, JoinRequested
 from failover.fitness import Fitness
+from failover.generations import Loss
 from failover.hosting import Serve
-from failover.ids import Epoch, MemberId
+from failover.ids import Epoch, Generation, MemberId
 from failover.inbox import EventQueue, EventReader
 from failover.invites import Invite, open_invites
 from failover.lane import Unreliable
@@ -92,6 +95,7 @@ class Member:
         return Status(
             member=self.id,
             name=self._running.opened.info.name,
+            generation=self._running.peers.generation,
             role=core.role.value,
             term=core.term,
             epoch=self.epoch,
@@ -103,6 +107,7 @@ class Member:
             snapshot_index=core.log.snapshot_index,
             digest=self._running.replica.machine.digest(),
             members=members,
+            left_behind=tuple(directory.former) if directory else (),
             failures_survived=membership.survivable(here) if membership and leadership else None,
             next_hosts=core.fitness.next_hosts(membership, core.leader),
             promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
@@ -309,6 +314,51 @@ class Member:
         elif not core.hand_over(to, self._running.clock()):
             raise NotHost("nobody else can take over now: no other voter that may host is in reach")
         self._running.driver.kick()
+
+    def loss(self) -> Loss:
+        """What `continue_alone` would give up now, as far as this member knows. Nothing happens."""
+        return self._life.generations.loss()
+
+    async def continue_alone(self, *, accept_loss: bool = False) -> Loss:
+        """Go on without a quorum, because people decided so: this member alone becomes the cluster, and its host.
+
+        For two players of whom one crashed for good, after `QuorumLost`. All that this member holds stays. What
+        the others accepted and it does not hold is lost to it, and it cannot know all of that. If the others play
+        on somewhere, there are two games from now on; they never mix (`GenerationMet`).
+
+        Args:
+            accept_loss: whether to go on though something is known to be lost; ask people first, with `loss()`.
+
+        Returns:
+            What was given up. This member hosts by then, unless that takes longer than
+            `Settings.request_timeout_s`.
+
+        Raises:
+            Refused: there is a host, or a quorum may be in reach; nothing happened.
+            LossNotAccepted: something is known to be lost; nothing happened.
+
+        Cancelled, it has happened.
+        """
+        self._life.check_open()
+        loss = self._life.generations.begin(accept_loss=accept_loss)
+        with trio.move_on_after(self._running.settings.request_timeout_s):
+            while not self.is_host:
+                await self._life.turned.wait()
+                self._life.check_open()
+        return loss
+
+    def rejoin(self, generation: Generation) -> None:
+        """Give this member's generation up for another one that it has met (`GenerationMet`); no way back.
+
+        `Stopped` follows, with `Superseded`. Open the storage again: what only this member had is kept in a file
+        beside it (`Rejoined` says where), and it joins the other generation, as the member that it was.
+
+        Raises:
+            UsageError: no member of that generation was met.
+            Closed: this member is closed.
+        """
+        self._life.check_open()
+        self._life.generations.rejoin(generation)
 
     async def remove(self, member: MemberId) -> None:
         """End another member's membership for good: from then on nothing is taken from it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NoReturn
 
@@ -14,7 +14,7 @@ import trio
 from failover.departures import Addresses, Departures
 from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
-from failover.ids import MemberId
+from failover.ids import Generation, MemberId
 from failover.naming import NameBook
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.names import Name
@@ -26,10 +26,12 @@ from failover.records import (
     ACTIONS,
     RECORDS,
     Admit,
+    Ancestor,
     BeginEpoch,
     Depart,
     Founding,
     MemberInfo,
+    NewGeneration,
     OpenInvite,
     SystemCommand,
 )
@@ -68,6 +70,8 @@ class Neighbours:
         self._secrets_seen: tuple[Secrets, ...] = ()
         self._members_seen: dict[MemberId, Addresses] = {}
         self._departures = Departures(driver.clock)
+        if self.parents:  # begun here; a crash may have come before that was noted
+            driver.peers.set_generation(next(reversed(self.parents)))
         log = driver.core.log
         self._stored = log.last_index, log.last_term
         """Up to this entry the directory goes through old times, when it is applied again."""
@@ -104,7 +108,8 @@ class Neighbours:
         self._members_seen = members
         departed = self._departures.answered
         self._driver.departed = frozenset(departed)
-        self._driver.peers.set_members(members, departed)
+        former = directory.former if directory is not None else {}
+        self._driver.peers.set_members(members, departed, {m: self._hints(info) for m, info in former.items()})
         for member in newly:
             if self._driver.core.leadership is not None:
                 self.say_farewell(member)
@@ -113,6 +118,8 @@ class Neighbours:
             return  # invites of old times may be closed by now, and the note knows better
         self._directory_seen = directory
         self._driver.peers.set_invites({invite.invite: invite.secret for invite in directory.invites.values()})
+        if directory.generation != self._driver.peers.generation:
+            return  # of old times, too
         known = JoinAccepted(
             self._secrets_seen,
             directory.generation,
@@ -153,6 +160,20 @@ class Neighbours:
         """Whether the log that was stored at the start is not applied yet; a leader may have replaced its end."""
         index, term = self._stored
         return self._replica.applied_index < index and self._driver.core.log.term_at(index) == term
+
+    @property
+    def parents(self) -> dict[Generation, Ancestor]:
+        """Where the generations came from that began in the stored log."""
+        return self._logged.parents
+
+    def info(self, member: MemberId) -> MemberInfo:
+        """What is known of it here, with the address at which it is reached at this moment as the first."""
+        directory, address = self._replica.directory, self._driver.peers.address_of(member)
+        known = {info.member: info for info in self._opened.known.members} | self._logged.infos
+        known |= {**directory.former, **directory.members} if directory is not None else {}
+        info = known.get(member, MemberInfo(member, "", ()))
+        first = (str(address),) if address is not None else ()
+        return replace(info, addresses=tuple(dict.fromkeys((*first, *info.addresses)))[:ADDRESSES_MAX])
 
     @property
     def members(self) -> list[MemberId]:
@@ -245,6 +266,8 @@ class Said:
     """Of members, in the entries by which they came in."""
     departed: set[MemberId] = field(default_factory=set)
     secrets: list[Secrets] = field(default_factory=list)
+    parents: dict[Generation, Ancestor] = field(default_factory=dict)
+    """Of the generations that began in them, the last one last."""
 
     @classmethod
     def by(cls, entries: Iterable[Entry]) -> Said:
@@ -254,6 +277,8 @@ class Said:
             if isinstance(record, Founding):
                 said.infos[record.founder.member] = record.founder
                 said.secrets.append(record.secrets)
+            elif isinstance(record, NewGeneration):
+                said.parents[record.generation] = record.parent
             elif isinstance(record, SystemCommand):
                 said._take(ACTIONS.decode_untrusted(record.action))
         return said

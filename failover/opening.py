@@ -22,6 +22,7 @@ from failover.errors import (
     StorageMissing,
     Unreachable,
 )
+from failover.events import Rejoined
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
 from failover.line import Line
 from failover.naming import NameBook
@@ -35,6 +36,7 @@ from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Founding, MemberInfo
+from failover.rejoining import noted_rejoin, rejoin
 from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
@@ -68,6 +70,8 @@ class Opened:
     """Whether this run joined the cluster: its state has yet to come."""
     given: tuple[str, ...] = ()
     """Addresses that people gave for this member."""
+    rejoined: Rejoined | None = None
+    """Whether this run gave up a generation for another."""
 
 
 def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
@@ -159,7 +163,16 @@ async def open_identity(
     known = _read_note(note) if note is not None else None
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
     peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
-    has_joined = known is None
+    has_joined, rejoined = known is None, None
+    if known is not None:
+        peers.set_generation(known.generation)
+        if (plan := noted_rejoin(storage)) is not None:
+            outcome = await rejoin(
+                plan, storage, identity, peers, line, info, known, NOTE_CLUSTER, surroundings.clock
+            )
+            if outcome is not None:
+                (known, rejoined), has_joined, parsed = outcome, True, None
+                peers.set_secrets(known.secrets)
     if parsed is not None and known is not None:
         parsed = _with_news(parsed, known, storage)
     if parsed is not None:
@@ -169,8 +182,9 @@ async def open_identity(
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
+    peers.set_generation(known.generation)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
-    return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given))
+    return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given), rejoined)
 
 
 def _with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket | None:

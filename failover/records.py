@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
-from failover.ids import ClusterId, Generation, MemberId
+from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
 from failover.net import names
 from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.bounds import MaxSize
@@ -20,6 +20,8 @@ COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
 USES_MAX = 64
 """Of an invite."""
+TERMS_MAX = 8
+"""Kept of the log that two generations share."""
 ADDRESS_SIZE_MAX = names.TEXT_SIZE_MAX
 """Characters; the longest address with a port has 53, a name may have more."""
 
@@ -78,6 +80,35 @@ class Founding:
     generation: Generation
     founder: MemberInfo
     secrets: Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class TermEnd:
+    """How far a term's entries go in a log."""
+
+    term: Term
+    last_index: LogIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A generation that another came from."""
+
+    generation: Generation
+    index: LogIndex
+    """Up to which entry both have the same log."""
+    terms: Annotated[tuple[TermEnd, ...], MaxSize(TERMS_MAX)]
+    """The last terms of that log, newest first: two logs that have the same term at an index are equal up to there
+    (Raft, 5.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewGeneration:
+    """One member goes on alone, as another generation; stands in the entry that makes it the only member."""
+
+    generation: Generation
+    founder: MemberId
+    parent: Ancestor
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,5 +204,5 @@ class SystemCommand:
     action: Command
 
 
-RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand})
+RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: NewGeneration})
 ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})

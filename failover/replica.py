@@ -5,7 +5,7 @@ Everything here follows from the log alone, so it is the same on every member at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +21,17 @@ from failover.records import (
     ACTIONS,
     COMMAND_SIZE_MAX,
     RECORDS,
+    Ancestor,
     AppCommand,
     Caller,
     Depart,
     Founding,
     MemberInfo,
+    NewGeneration,
     OpenInvite,
     SystemAction,
     SystemCommand,
+    TermEnd,
 )
 from failover.sessions import Sessions
 
@@ -75,6 +78,10 @@ class Replica:
             action = ACTIONS.decode_untrusted(record.action)
             assert isinstance(action, SystemAction)
             return self._once(entry, record.caller, lambda: self._apply_action(action), action)
+        if isinstance(record, NewGeneration):
+            assert self.directory is not None
+            self.directory = self.directory.after_parting(record)
+            return Applied(entry)
         assert isinstance(record, Founding)
         self.directory = Directory.founded(record)
         return Applied(entry)
@@ -174,22 +181,41 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def _dump_directory(directory: Directory | None) -> list[object]:
     assert directory is not None, "the first record founds the directory"
-    members = [[info.member, info.name, list(info.addresses)] for info in directory.members.values()]
+    members, former = map(_dump_infos, (directory.members, directory.former))
+    ancestors = [
+        [each.generation, each.index, [[end.term, end.last_index] for end in each.terms]]
+        for each in directory.ancestors
+    ]
     invites = [[i.invite, i.secret, i.uses, i.expires_at] for i in directory.invites.values()]
     secrets = [[each.epoch, each.psk, each.gate] for each in directory.secrets]
     head = [directory.cluster, directory.generation, secrets, directory.is_epoch_due]
-    return [*head, members, invites, list(directory.departed)]
+    return [*head, members, invites, list(directory.departed), ancestors, former]
 
 
 def _load_directory(values: list[Any]) -> Directory:
-    cluster, generation, secrets, is_epoch_due, members, invites, departed = values
-    infos = [MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in members]
+    cluster, generation, secrets, is_epoch_due, members, invites, departed, ancestors, former = values
     return Directory(
         ClusterId(cluster),
         Generation(generation),
         tuple(Secrets(*each) for each in secrets),
-        {info.member: info for info in infos},
+        _load_infos(members),
         {invite[0]: OpenInvite(*invite) for invite in invites},
         tuple(map(MemberId, departed)),
         is_epoch_due,
+        tuple(_load_ancestor(*each) for each in ancestors),
+        _load_infos(former),
     )
+
+
+def _load_ancestor(generation: bytes, index: int, terms: Iterable[tuple[int, int]]) -> Ancestor:
+    ends = tuple(TermEnd(Term(term), LogIndex(last)) for term, last in terms)
+    return Ancestor(Generation(generation), LogIndex(index), ends)
+
+
+def _dump_infos(infos: Mapping[MemberId, MemberInfo]) -> list[object]:
+    return [[info.member, info.name, list(info.addresses)] for info in infos.values()]
+
+
+def _load_infos(rows: Iterable[Any]) -> dict[MemberId, MemberInfo]:
+    infos = (MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in rows)
+    return {info.member: info for info in infos}

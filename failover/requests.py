@@ -7,6 +7,7 @@ this member itself, when it applies the entry. Hosts may change meanwhile, any n
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -52,6 +53,8 @@ class Requests:
         self._places = trio.Semaphore(OUTSTANDING_MAX)
         self._moved = trio.Event()
         """Set, and replaced, when a request has ended."""
+        self._told: deque[int] = deque(maxlen=WINDOW)
+        """The last ones of which a host said that they were carried out."""
         self._closed = False
 
     async def request(self, body: bytes, *, timeout_s: float = math.inf, is_system: bool = False) -> bytes:
@@ -101,6 +104,7 @@ class Requests:
         if pending is None or answer.session != self._session:
             return
         if answer.verdict == Verdict.APPLIED:
+            self._told.append(answer.number)
             self._resolve(pending, answer.body)
         elif answer.term < pending.asked_term:
             return  # a host since asked may have carried it out: only its word counts
@@ -118,6 +122,10 @@ class Requests:
         pending = self._pending.get(caller.number)
         if caller.session == self._session and pending is not None:
             self._resolve(pending, reply)
+
+    def unseen(self, is_new: Callable[[Caller], bool]) -> int:
+        """How many were carried out by the word of a host, and not as far as the state here goes."""
+        return sum(is_new(Caller(self._me, self._session, number, 0)) for number in self._told)
 
     def close(self) -> None:
         """No more answers will come."""

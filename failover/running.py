@@ -103,9 +103,7 @@ class Running:
             emit=events.put,
             nursery=nursery,
             surroundings=surroundings,
-            sync_directory=self.neighbours.sync,
-            introduce=self.neighbours.introduced,
-            say_farewell=self.neighbours.say_farewell,
+            neighbours=self.neighbours,
         )
         self._fitness = FitnessWatch(
             own=fitness,
@@ -211,6 +209,7 @@ class Running:
             nursery.start_soon(self._fitness.run)
             nursery.start_soon(self._keep_whereabouts_known)
             nursery.start_soon(self.neighbours.ask_who_is_there)
+            nursery.start_soon(self.life.generations.keep_telling)
             nursery.start_soon(self.neighbours.names.keep_asking, self.neighbours.names_of_missing, self._named)
             if self.finding is not None:
                 nursery.start_soon(self.finding.run)
@@ -230,6 +229,8 @@ class Running:
     def _begin(self) -> None:
         """Connect to everybody known, and take the first look at the clock."""
         now = self.clock()
+        if self.opened.rejoined is not None:
+            self.events.put(self.opened.rejoined)
         self.neighbours.sync()
         for other in self.neighbours.members:
             self.peers.connect(other, now)

@@ -54,6 +54,9 @@ class Settings:
     """So much leaves over the unreliable lane for all members together: 2 Mbit/s. It should be no more than half
     of what the slowest player's line carries upwards, since a line that is full makes heartbeats late."""
 
+    rejoins: bool = True
+    """Whether a member without a quorum gives up its generation when it meets one that came from it and has a
+    host: another member went on with `continue_alone`. Off, the application decides (`Member.rejoin`)."""
     lan_discovery: bool = True
     """Whether a member that misses others says on its LAN, to them alone, where it is, and looks for them."""
     net: NetSettings = field(default_factory=NetSettings)
@@ -81,8 +84,9 @@ class Settings:
             )
         if self.digest_every < 1:
             raise BadSettings(f"digest_every = {self.digest_every} must be at least 1")
-        if not isinstance(self.lan_discovery, bool):
-            raise BadSettings(f"lan_discovery = {self.lan_discovery!r} must be true or false")
+        for name in ("rejoins", "lan_discovery"):
+            if not isinstance(getattr(self, name), bool):
+                raise BadSettings(f"{name} = {getattr(self, name)!r} must be true or false")
         if self.reads not in READS:
             raise BadSettings(f"reads = {self.reads!r} must be one of {', '.join(READS)}")
 

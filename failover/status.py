@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.ids import Epoch, Generation, LogIndex, MemberId, Term
 from failover.net.peers import PeerStatus
 from failover.watching import Change
 
@@ -95,6 +95,8 @@ class Status:
     member: MemberId
     """This member."""
     name: str
+    generation: Generation
+    """The line of history that this member is in; a `continue_alone` begins another."""
     role: str
     """Raft's role: `follower`, `pre-candidate`, `candidate` or `leader`."""
     term: Term
@@ -110,6 +112,8 @@ class Status:
     digest: bytes
     """Of the application's state at `applied_index`."""
     members: tuple[MemberStatus, ...]
+    left_behind: tuple[MemberId, ...]
+    """Members of the generation that this one came from, who did not come along; each may rejoin."""
     failures_survived: int | None
     """How many of the voters in reach may be lost at once, and the others still have a host; below 0: there is no
     quorum already. While votes change hands, for some milliseconds, it may be lower: old and new voters count.

@@ -23,7 +23,8 @@ import trio
 from failover.codes import CODE_S
 from failover.errors import Closed
 from failover.events import Event
-from failover.ids import Epoch, MemberId
+from failover.generations import Loss
+from failover.ids import Epoch, Generation, MemberId
 from failover.invites import Invite
 from failover.lane import Unreliable, check_unreliable
 from failover.machine import StateMachine
@@ -224,6 +225,26 @@ class MemberThread:
     def leave(self) -> Future[None]:
         """`Member.leave`."""
         return self._call(self._member.leave)
+
+    def loss(self) -> Future[Loss]:
+        """`Member.loss`, in the member's thread."""
+
+        async def look() -> Loss:
+            return self._member.loss()
+
+        return self._call(look)
+
+    def continue_alone(self, *, accept_loss: bool = False) -> Future[Loss]:
+        """`Member.continue_alone`."""
+        return self._call(lambda: self._member.continue_alone(accept_loss=accept_loss))
+
+    def rejoin(self, generation: Generation) -> Future[None]:
+        """`Member.rejoin`, in the member's thread."""
+
+        async def rejoin() -> None:
+            self._member.rejoin(generation)
+
+        return self._call(rejoin)
 
     def status(self) -> Future[Status]:
         """`Member.status`, taken in the member's thread."""

@@ -14,7 +14,10 @@ from failover.ids import Generation, MemberId, Term
 from failover.net.bounds import MaxSize, Range
 from failover.net.codec import CORE_KINDS, Codec
 from failover.net.context import Secrets
-from failover.records import Addresses, Command, Key, MemberInfo, Name
+from failover.records import Addresses, Ancestor, Command, Key, MemberInfo, Name
+
+LINE_MAX = 5
+"""As many as fit into a datagram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,17 @@ class JoinRefused:
     reason: Annotated[str, MaxSize(200)]
 
 
-GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused, JoinPending})
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where the sender's generation comes from; all that members of two generations say to each other."""
+
+    line: Annotated[tuple[Ancestor, ...], MaxSize(LINE_MAX)]
+    """Its own generation, with its log as it is now; then those before, newest first."""
+    has_host: bool
+    """Whether play goes on there."""
+
+
+GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused, JoinPending, Lineage})
 
 WIRE = Codec(
     CORE_KINDS
@@ -153,5 +166,6 @@ WIRE = Codec(
         74: AskIntroduction,
         75: Introduction,
         76: JoinPending,
+        77: Lineage,
     }
 )

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from failover.errors import MalformedBytes
+from failover.ids import NO_GENERATION, Generation
 from failover.net.places import Place
 from failover.net.replay import ReplayWindow
 
@@ -51,6 +52,7 @@ class Channel:
         "counter",
         "created",
         "datagrams_opened",
+        "generation",
         "initiated",
         "local_index",
         "peer_incarnation",
@@ -70,6 +72,7 @@ class Channel:
         peer_incarnation: int,
         address: Place,
         claims: InitiationPayload | None = None,
+        generation: Generation = NO_GENERATION,
     ) -> None:
         self._seal = ChaCha20Poly1305(send_key).encrypt
         self._open = ChaCha20Poly1305(receive_key).decrypt
@@ -88,6 +91,8 @@ class Channel:
         self.retire_at = float("inf")
         """Set when a newer channel took over: from here on it does not even receive."""
         self.peer_incarnation = peer_incarnation
+        self.generation = generation
+        """In which the peer was when it was made."""
         self.address = address
         """Where the handshake's datagram came from."""
         self.claims = claims

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
-from failover.ids import ClusterId, MemberId, SecretKey
+from failover.ids import NO_GENERATION, ClusterId, Generation, MemberId, SecretKey
 from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.arriving import Shelf
 from failover.net.bounds import Range
@@ -86,6 +86,8 @@ class Context:
     """Hands a datagram that was passed on to whoever reads all others."""
     seen_elsewhere: Callable[[float], None]
     """Called when others begin to see this member at another address."""
+    generation: Generation = NO_GENERATION
+    """In which this member is."""
     note_key: Callable[[int, bytes], None] | None = None
     """Told the keys of each channel, with the receiver index that names them: for the key log."""
     relaying: Relaying = field(init=False)

@@ -222,6 +222,7 @@ class Gatekeeper:
             incarnation=context.incarnation,
             previous_incarnation=context.previous_incarnation,
             version=VERSION,
+            generation=context.generation,
             observed=None if isinstance(source, Relayed) else source,
         )
         message, keys = responder.respond(ephemeral=context.entropy(32), psk=psk, payload=payload.pack())
@@ -235,6 +236,7 @@ class Gatekeeper:
             confirmed=False,
             created=now,
             peer_incarnation=claims.incarnation,
+            generation=claims.generation,
             address=source,
             claims=claims,
         )

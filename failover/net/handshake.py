@@ -14,7 +14,7 @@ from hashlib import blake2s
 from struct import Struct
 
 from failover.errors import MalformedBytes
-from failover.ids import ClusterId
+from failover.ids import NO_GENERATION, ClusterId, Generation
 from failover.net import addresses, cookies
 from failover.net.addresses import Address
 from failover.net.channel import DATAGRAM_SIZE_MAX, VERSION
@@ -29,8 +29,8 @@ NAME_SIZE_MAX = 64
 NO_INVITE = bytes(INVITE_ID_SIZE)
 NO_MAC2 = bytes(16)
 
-_INITIATION = Struct("<QQIBBI16sB")
-_RESPONSE = Struct("<QQB")
+_INITIATION = Struct("<QQIBBI16s16sB")
+_RESPONSE = Struct("<QQB16s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class InitiationPayload:
     """For people. At most 64 bytes of UTF-8."""
     addresses: tuple[Address, ...] = ()
     """Where else the initiator may be reached: candidates, never trusted to be its own."""
+    generation: Generation = NO_GENERATION
+    """Members of two generations have a channel, but on it they say only where each of them went."""
 
     def pack(self) -> bytes:
         """1,016 bytes, zeros at their end."""
@@ -64,6 +66,7 @@ class InitiationPayload:
             self.version_min,
             self.version_max,
             self.secret_epoch,
+            self.generation,
             self.invite_id,
             len(name),
         )
@@ -76,7 +79,7 @@ class InitiationPayload:
         if len(data) != INITIATION_PAYLOAD_SIZE:
             raise MalformedBytes("initiation payload size")
         head = _INITIATION.unpack_from(data)
-        incarnation, previous, attempt, low, high, epoch, invite_id, name_size = head
+        incarnation, previous, attempt, low, high, epoch, generation, invite_id, name_size = head
         offset = _INITIATION.size + name_size
         try:
             name = data[_INITIATION.size : offset].decode()
@@ -87,7 +90,7 @@ class InitiationPayload:
         candidates, offset = addresses.unpack_list_untrusted(data, offset)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("initiation padding")
-        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates)
+        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates, generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,12 @@ class ResponsePayload:
     """Chosen from the initiator's range."""
     observed: Address | None
     """Where the initiation came from."""
+    generation: Generation = NO_GENERATION
+    """As in the initiation."""
 
     def pack(self) -> bytes:
         """1,060 bytes, zeros at their end."""
-        packed = _RESPONSE.pack(self.incarnation, self.previous_incarnation, self.version)
+        packed = _RESPONSE.pack(self.incarnation, self.previous_incarnation, self.version, self.generation)
         packed += addresses.pack(self.observed)
         return packed.ljust(RESPONSE_PAYLOAD_SIZE, b"\0")
 
@@ -113,11 +118,11 @@ class ResponsePayload:
         """Raises MalformedBytes for anything but exactly what `pack` writes."""
         if len(data) != RESPONSE_PAYLOAD_SIZE:
             raise MalformedBytes("response payload size")
-        incarnation, previous, version = _RESPONSE.unpack_from(data)
+        incarnation, previous, version, generation = _RESPONSE.unpack_from(data)
         observed, offset = addresses.unpack_untrusted(data, _RESPONSE.size)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("response padding")
-        return cls(incarnation, previous, version, observed)
+        return cls(incarnation, previous, version, observed, generation)
 
 
 def prologue(cluster: ClusterId) -> bytes:

@@ -148,6 +148,7 @@ class Handshaking:
             version_min=VERSION,
             version_max=VERSION,
             secret_epoch=secrets.epoch,
+            generation=context.generation,
             invite_id=invite_id,
             name=context.name,
             addresses=context.candidates(),
@@ -224,6 +225,7 @@ class Handshaking:
             confirmed=True,
             created=now,
             peer_incarnation=payload.incarnation,
+            generation=payload.generation,
             address=source,
         )
         context.note_keys(

@@ -41,9 +41,12 @@ class Role(Enum):
     """We are the guest."""
     DEPARTED = "departed"
     """It was a member: nothing but messages is read from it, of which the layers above take one question."""
+    FORMER = "former"
+    """It was a member when our generation began, and did not come along: only JOIN is read from it."""
 
 
 _TALK = (Role.MEMBER, Role.DEPARTED)
+_KIN = (Role.MEMBER, Role.FORMER)
 _ONCE = (frames.Ping, frames.Relay)
 NEWS_PER_S, NEWS_BURST = 1 / 30, 4.0
 """How often a peer may say that it sees us elsewhere now: all the others hear of it, and try there."""
@@ -56,6 +59,8 @@ class Peer:
         self.context = context
         self.member = member
         self.role = role
+        self.is_foreign = False
+        """Whether it is in another generation than we are: only JOIN is read from it, whatever its role."""
         self.hints = hints
         self.told: tuple[Address, ...] = ()
         """Addresses that the peer itself named; candidates, nothing more."""
@@ -119,6 +124,9 @@ class Peer:
 
     def send_encoded(self, encoded: bytes, now: float) -> None:
         """One message to a member: in a datagram, or as a batch; without a channel, it waits for one."""
+        if self.is_foreign:
+            self.context.counters["send: to another generation"] += 1
+            return
         self.handshaking.wanted(now)
         if self.channels.sending is None:
             self._queue_encoded(encoded)
@@ -146,7 +154,7 @@ class Peer:
         self.handshaking.wanted(now)
         if not self.emit(frames.join(encoded), now):
             self._queue_encoded(encoded)
-            if self.role is Role.CONTACT:
+            if self.role is not Role.GUEST:
                 self.handshaking.start(now)
 
     def send_snapshot(self, header: bytes, source: SnapshotSource, now: float) -> None:
@@ -198,16 +206,18 @@ class Peer:
 
     def _take(self, frame: frames.Frame, source: Place, now: float) -> None:
         match frame:
-            case frames.Message(body) if self.role in _TALK:
+            case frames.Message(body) if self._talks:
                 self._message_received(body)
-            case frames.Unreliable() if self.role is Role.MEMBER:
+            case frames.Unreliable() if self.role is Role.MEMBER and not self.is_foreign:
                 self.context.lane.received(self.member, frame)
             case frames.Ping(token):
                 self._answer_ping(token, source, now)
             case frames.Pong():
                 self._pong_received(frame, source, now)
-            case frames.Join(body) if self.role not in _TALK:
+            case frames.Join(body) if not self._talks:
                 self._join_received(body)
+            case _ if self.is_foreign:
+                self.context.counters["generation: frame not allowed"] += 1
             case _ if self.role is Role.DEPARTED:
                 self.context.counters["departed: frame not allowed"] += 1
             case _ if self.role is not Role.MEMBER:
@@ -220,6 +230,11 @@ class Peer:
                 self._told(candidates, now)
             case _:
                 self._take_transfer(frame, now)
+
+    @property
+    def _talks(self) -> bool:
+        """Whether messages pass; else JOIN does."""
+        return self.role in _TALK and not self.is_foreign
 
     def _take_transfer(self, frame: frames.Frame, now: float) -> None:
         match frame:
@@ -328,6 +343,8 @@ class Peer:
 
     def tell_addresses(self, now: float) -> None:
         """Say where we may be. The peer will look for us there: a router lets it in only if we look for it too."""
+        if self.is_foreign or self.role is Role.FORMER:
+            return
         self.emit(frames.candidate_addresses(self.context.candidates()), now, matters=True)
         if not self.paths.is_direct or self.paths.is_suspect(now):
             self.paths.look(now)
@@ -353,6 +370,7 @@ class Peer:
         there.
         """
         is_new_process = self.channels.adopt(channel, now)
+        self._look_at_generation(channel)
         if is_new_process:
             self.sender.reset()
             self.receiver.reset()
@@ -369,8 +387,24 @@ class Peer:
         self._flush(now)
         self._set_deadline()
 
+    def _look_at_generation(self, channel: Channel) -> None:
+        """What waited for a member of our generation is not for one of another."""
+        self.is_foreign = self.role in _KIN and channel.generation != self.context.generation
+        if self.is_foreign:
+            self._queue.clear()
+            self.sender.reset()
+            self.receiver.reset()
+
+    def part(self) -> None:
+        """We are of another generation now: what was under way ends, and so do the channels."""
+        self.close()
+        self.is_foreign = False
+        self._queue.clear()
+        self._unanswered_since = self._probe_at = INFINITE
+        self._set_deadline()
+
     def _flush(self, now: float) -> None:
-        wrap = frames.message if self.role in _TALK else frames.join
+        wrap = frames.message if self._talks else frames.join
         while self._queue:
             if not self.emit(wrap(self._queue.popleft()), now):
                 self.context.counters["send: no channel"] += 1

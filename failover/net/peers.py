@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from failover.errors import MalformedBytes
-from failover.ids import ClusterId, MemberId
+from failover.ids import ClusterId, Generation, MemberId
 from failover.net import cookies, handshake, noise
 from failover.net.addresses import ADDRESSES_MAX, Address
 from failover.net.bucket import Bucket
@@ -30,9 +29,9 @@ from failover.net.frames import HEADER_SIZE_MAX
 from failover.net.gatekeeper import Gatekeeper
 from failover.net.lane import Lane
 from failover.net.limits import BURST_ALL, RATE_ALL
-from failover.net.measuring import Traffic
 from failover.net.peer import Peer, Role
-from failover.net.places import Place, Relayed, is_in_anothers_name, kind_of
+from failover.net.picture import PeersStatus, PeerStatus, picture_of
+from failover.net.places import Place, Relayed, is_in_anothers_name
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
 
@@ -46,49 +45,6 @@ _SIZES = {
     handshake.TYPE_RESPONSE: handshake.HANDSHAKE_SIZE,
     cookies.TYPE_COOKIE: cookies.COOKIE_DATAGRAM_SIZE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """One peer, as seen from here."""
-
-    member: MemberId
-    name: str
-    """As it calls itself; for people only."""
-    is_connected: bool
-    address: Address | None
-    """Where its datagrams go; None if there is no path, or through another member."""
-    path: str
-    """"lan", "direct" (over the internet), "relayed" (through another member), or "" for none."""
-    path_since: float | None
-    """When this path was taken, on the clock of `now`; None without one."""
-    path_changes: int
-    """How often another path took over."""
-    round_trip_s: float | None
-    """Smoothed; None until measured."""
-    round_trip_min_s: float | None
-    """The shortest since this member's start: about what the way costs without any queue."""
-    round_trip_deviation_s: float
-    """How far single ones are from the smoothed, on average."""
-    traffic: Traffic
-    last_heard: float | None
-    """On the clock of `now`."""
-    transfers_out: int
-    transfers_in: int
-
-
-@dataclass(frozen=True, slots=True)
-class PeersStatus:
-    """A frozen picture of the network room."""
-
-    peers: tuple[PeerStatus, ...]
-    guests: tuple[MemberId, ...]
-    observed_addresses: tuple[Address, ...]
-    """How others see this member: what it looks like from outside its router."""
-    rolled_back: frozenset[MemberId]
-    """Peers refused because their storage was rolled back or copied; they must join anew."""
-    dropped: Mapping[str, int]
-    """Every datagram, frame and message that was dropped, by reason."""
 
 
 def _memory_sink(member: MemberId, header: object, size: int) -> MemorySink:
@@ -198,19 +154,22 @@ class Peers:
         self,
         members: Mapping[MemberId, tuple[Address, ...]],
         departed: Mapping[MemberId, tuple[Address, ...]] = MappingProxyType({}),
+        former: Mapping[MemberId, tuple[Address, ...]] = MappingProxyType({}),
     ) -> None:
         """Who may have a channel, and where they may be. Channels of everybody else are dropped at once.
 
         Args:
             members: all of them.
             departed: who was a member, and is still answered: only messages are read from these, no other frames.
+            former: who was a member of an earlier generation: only JOIN is read from these.
         """
         self._gatekeeper.note_members(members)
-        roles = dict.fromkeys(departed, Role.DEPARTED) | dict.fromkeys(members, Role.MEMBER)
+        roles = dict.fromkeys(former, Role.FORMER) | dict.fromkeys(departed, Role.DEPARTED)
+        roles |= dict.fromkeys(members, Role.MEMBER)
         for member in [member for member in self._members if member not in roles]:
             self._members.pop(member).close()
             self._context.lane.forget(member)
-        for member, hints in {**departed, **members}.items():
+        for member, hints in {**former, **departed, **members}.items():
             if member == self.member:
                 continue
             peer = self._members.get(member)
@@ -222,6 +181,30 @@ class Peers:
         for member in [member for member in self._context.observed if member not in self._members]:
             del self._context.observed[member]
         self._context.relaying.set_members(p for p in self._members.values() if p.role is Role.MEMBER)
+
+    def set_generation(self, generation: Generation) -> None:
+        """In which generation this member is; where that changes, all channels of the last one end."""
+        if generation == self._context.generation:
+            return
+        self._context.generation = generation
+        for peer in self._members.values():
+            peer.part()
+
+    @property
+    def generation(self) -> Generation:
+        """In which this member is; zeros for a newcomer."""
+        return self._context.generation
+
+    def address_of(self, member: MemberId) -> Address | None:
+        """Where it is reached at present, if it is, and not through another member."""
+        peer = self._members.get(member)
+        active = peer.paths.active if peer is not None else None
+        return active if isinstance(active, Address) else None
+
+    @property
+    def of_other_generations(self) -> tuple[MemberId, ...]:
+        """Who is connected, and was a member once or is one, and is in another generation."""
+        return tuple(peer.member for peer in self._members.values() if peer.is_foreign and peer.is_connected)
 
     def set_secrets(self, secrets: Sequence[Secrets]) -> None:
         """The keys of the newest epochs, newest first; at most 4 are kept."""
@@ -324,11 +307,12 @@ class Peers:
 
     # Out.
 
-    def connect(self, member: MemberId, now: float) -> None:
-        """Start a handshake, unless there is a channel."""
+    def connect(self, member: MemberId, now: float, *, is_wanted: bool = True) -> None:
+        """Start a handshake, unless there is a channel; one that nobody waits for is tried less and less often."""
         peer = self._members.get(member)
         if peer is not None and peer.channels.sending is None:
-            peer.handshaking.wanted(now)
+            if is_wanted:
+                peer.handshaking.wanted(now)
             peer.handshaking.start(now)
 
     def hurry(self, member: MemberId, now: float) -> None:
@@ -372,18 +356,22 @@ class Peers:
     def send_unreliable(self, to: Iterable[MemberId], frame: bytes, now: float) -> None:
         """Send an UNRELIABLE frame to these members, at once or never; others than members are left out."""
         members = self._members
-        self._context.lane.send([members[member] for member in to if member in members], frame, now)
+        reached = [members[member] for member in to if member in members]
+        self._context.lane.send([peer for peer in reached if not peer.is_foreign], frame, now)
 
     # Joining.
 
     def connect_as_guest(
-        self, contact: MemberId, addresses: tuple[Address, ...], invite_id: bytes, invite_secret: bytes, now: float
+        self, contact: MemberId, addresses: tuple[Address, ...], invite: tuple[bytes, bytes] | None, now: float
     ) -> None:
-        """A newcomer turns to a member named in its ticket. The gate is that of its (only) `Secrets`."""
+        """A newcomer turns to a member named in its ticket, with the id and the secret of an invite.
+
+        The gate is that of its (only) `Secrets`. None: a member of an earlier generation, which needs no invite.
+        """
         peer = self._contacts.get(contact)
         if peer is None:
             peer = self._contacts[contact] = Peer(self._context, contact, Role.CONTACT, addresses)
-        peer.handshaking.invite = (invite_id, invite_secret)
+        peer.handshaking.invite = invite
         peer.handshaking.wanted(now)
         peer.handshaking.start(now)
 
@@ -396,8 +384,8 @@ class Peers:
         peer.send_join(self._context.codec.encode(message), now)
 
     def send_to_guest(self, guest: MemberId, message: object, now: float) -> None:
-        """A member's answer to a guest; at most one datagram."""
-        peer = self._gatekeeper.guests.get(guest)
+        """A member's word to a guest, or to somebody of another generation; at most one datagram."""
+        peer = self._gatekeeper.guests.get(guest) or self._members.get(guest)
         if peer is None:
             self.counters["send: no such guest"] += 1
             return
@@ -447,27 +435,8 @@ class Peers:
 
     def status(self) -> PeersStatus:
         """A frozen picture."""
-        pictures = tuple(
-            PeerStatus(
-                member=peer.member,
-                name=peer.name,
-                is_connected=peer.is_connected,
-                address=None if isinstance(peer.paths.active, Relayed) else peer.paths.active,
-                path=kind_of(peer.paths.active),
-                path_since=None if peer.paths.active is None else peer.paths.active_since,
-                path_changes=peer.paths.switches,
-                round_trip_s=peer.round_trip.smoothed_s,
-                round_trip_min_s=peer.round_trip.minimum_s if peer.round_trip.smoothed_s is not None else None,
-                round_trip_deviation_s=peer.round_trip.deviation_s,
-                traffic=peer.channels.traffic(),
-                last_heard=peer.last_heard,
-                transfers_out=peer.sender.active,
-                transfers_in=peer.receiver.active,
-            )
-            for peer in self._members.values()
-        )
         return PeersStatus(
-            peers=pictures,
+            peers=tuple(map(picture_of, self._members.values())),
             guests=tuple(self._gatekeeper.guests),
             observed_addresses=tuple(dict.fromkeys(self._context.observed.values())),
             rolled_back=frozenset(self._context.rolled_back),

@@ -42,6 +42,8 @@ class Following:
         """A snapshot that is being stored and restored; appends wait until it is done."""
         self.keeping: SnapshotMeta | None = None
         """A snapshot that a witness is storing while its log grows on."""
+        self.commit_heard = LogIndex(0)
+        """The highest commit index that a leader named, whether this log reaches so far or not."""
 
     def forget_early(self) -> None:
         """Another term: what the old leader sent too early is void."""
@@ -114,6 +116,7 @@ class Following:
             core.send_after_store(sender, AppendResponse(core.term, False, message.prev_log_index))
             return
         core.follow(sender, message.term, now)
+        self.commit_heard = max(self.commit_heard, message.commit_index)
         if self.installing is not None:
             return  # the leader repeats what was not answered
         if message.prev_log_index > core.log.last_index:

@@ -6,7 +6,7 @@ it or nothing of it. Calls come from one thread at a time, not always the same t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,6 +129,15 @@ class Storage(Protocol):
 
     def set_note(self, key: str, value: bytes) -> None:
         """Store a small value of the layers above (addresses, secrets of joining); durable on return."""
+        ...
+
+    def begin_anew(self, hard_state: HardState, notes: Mapping[str, bytes | None]) -> None:
+        """Forget the log and the snapshot, but not who this is; durable on return, all or nothing.
+
+        Args:
+            hard_state: in place of the stored one.
+            notes: set in the same transaction; None deletes one.
+        """
         ...
 
     def close(self) -> None:

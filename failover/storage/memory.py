@@ -6,7 +6,7 @@ forgets nothing, so a simulated restart goes on with the same object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from failover.errors import StorageFailed
 from failover.raft.effects import HardState, SnapshotMeta, Write
@@ -87,6 +87,16 @@ class MemoryStorage:
     def set_note(self, key: str, value: bytes) -> None:
         """See `Storage.set_note`."""
         self._notes[key] = bytes(value)
+
+    def begin_anew(self, hard_state: HardState, notes: Mapping[str, bytes | None]) -> None:
+        """See `Storage.begin_anew`."""
+        self._hard_state = hard_state
+        self._span, self._entries, self._snapshot, self._writer = Span(), [], None, None
+        for key, value in notes.items():
+            if value is None:
+                self._notes.pop(key, None)
+            else:
+                self._notes[key] = bytes(value)
 
     def close(self) -> None:
         """Do nothing: whoever keeps the object keeps what it holds."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from failover.raft.messages import Entry
 from failover.storage import records
 from failover.storage.contract import Identity, SnapshotWriter, Stored
 from failover.storage.loading import check_records, find_span, load_entries, read_record
+from failover.storage.span import Span
 from failover.storage.sqlite_file import corrupt, open_exclusive, translated
 
 CHUNK_SIZE = 256 * 1024
@@ -154,6 +155,20 @@ class SqliteStorage:
         """See `Storage.set_note`."""
         with self._transaction():
             self._put(f"note/{key}", value)
+
+    def begin_anew(self, hard_state: HardState, notes: Mapping[str, bytes | None]) -> None:
+        """See `Storage.begin_anew`."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM entry")
+            connection.execute("DELETE FROM chunk")
+            connection.execute("DELETE FROM record WHERE name IN ('snapshot', 'log_first')")
+            self._put("hard_state", records.pack_hard_state(hard_state))
+            for key, value in notes.items():
+                if value is None:
+                    connection.execute("DELETE FROM record WHERE name = ?", (f"note/{key}",))
+                else:
+                    self._put(f"note/{key}", value)
+        self._span, self._oldest, self._writer, self._garbage = Span(), 1, None, []
 
     def close(self) -> None:
         """See `Storage.close`. Moves the write-ahead log into the main file, so that one file is left."""

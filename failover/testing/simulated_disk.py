@@ -8,7 +8,7 @@ process that died has no hold on it any more, whatever it still tries.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from failover.errors import StorageFailed
@@ -188,6 +188,12 @@ class Mounted:
         """See `Storage.set_note`."""
         self._changes()
         self.real.set_note(key, value)
+
+    def begin_anew(self, hard_state: HardState, notes: Mapping[str, bytes | None]) -> None:
+        """See `Storage.begin_anew`."""
+        self._changes()
+        self.real.begin_anew(hard_state, notes)
+        self._disk.durable = Disk(hard_state)
 
     def close(self) -> None:
         """See `Storage.close`; the computer unmounts its disk when the process has ended."""

@@ -90,7 +90,7 @@ class World:
         members = [] if role is Role.CONTACT else ["carol", "dave"] + ["alice"] * (role is Role.MEMBER)
         self.bob.set_members({IDS[name]: (HOME[name],) for name in (*members, "bob") if members})
         if role is Role.CONTACT:
-            self.bob.connect_as_guest(IDS["alice"], (HOME["alice"],), INVITE, INVITE_SECRET, self.now)
+            self.bob.connect_as_guest(IDS["alice"], (HOME["alice"],), (INVITE, INVITE_SECRET), self.now)
         elif role is Role.GUEST:
             self.context_of_bob.guests[IDS["alice"]] = Peer(self.bob._context, IDS["alice"], Role.GUEST, ())
         for name in members if role is Role.MEMBER else [*members, "alice"]:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from failover.ids import ClusterId, MemberId
+from failover.ids import ClusterId, Generation, MemberId
 from failover.net import cookies, frames, handshake, noise
 from failover.net.addresses import Address
 from failover.net.channel import Channel
@@ -219,6 +219,7 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
         invite_id=bytes(16),
         name="Zoë",
         addresses=(HOME, V6),
+        generation=Generation(b"a" * 16),
     )
     bob_public = noise.public_key(KEYS["bob"])
     prologue = handshake.prologue(ClusterId(KEYS["cluster"]))
@@ -242,7 +243,7 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
     )
     again = handshake.with_cookie(initiation, cookie)
     responder = noise.Responder(static=KEYS["bob"], prologue=prologue, message=initiator.message)
-    answered = handshake.ResponsePayload(incarnation=20, previous_incarnation=19, version=1, observed=HOME)
+    answered = handshake.ResponsePayload(20, 19, version=1, observed=HOME, generation=Generation(b"b" * 16))
     message, keys = responder.respond(ephemeral=KEYS["bob_ephemeral"], psk=KEYS["psk"], payload=answered.pack())
     response = handshake.response(
         sender_index=0x0B0B0B0B,
@@ -252,11 +253,12 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
     )
     asks = {
         "incarnation": 10, "previous_incarnation": 9, "attempt": 3, "version_min": 1, "version_max": 2,
-        "secret_epoch": 4, "invite": bytes(16), "name_size": 4, "name": "Zoë",
+        "secret_epoch": 4, "generation": b"a" * 16, "invite": bytes(16), "name_size": 4, "name": "Zoë",
         "candidates": {"count": 2, "list": [HOME_SAYS, V6_SAYS]}, "padding": "",
     }  # fmt: skip
     answers = {
-        "incarnation": 20, "previous_incarnation": 19, "version": 1, "observed": HOME_SAYS, "padding": "",
+        "incarnation": 20, "previous_incarnation": 19, "version": 1, "generation": b"b" * 16,
+        "observed": HOME_SAYS, "padding": "",
     }  # fmt: skip
     shared = {"confirmed": True, "created": 0.0, "address": HOME}
     alice = Channel(

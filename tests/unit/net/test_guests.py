@@ -22,7 +22,7 @@ def party(network):
 
 
 def knock(network, host, guest, invite=INVITE, secret=SECRET):
-    guest.peers.connect_as_guest(host.member, (host.address,), invite, secret, network.now)
+    guest.peers.connect_as_guest(host.member, (host.address,), (invite, secret), network.now)
     guest.peers.send_as_guest(host.member, JoinRequest("zoe"), network.now)
     network.run(1)
 

@@ -253,7 +253,7 @@ def test_a_guest_is_not_relayed():
     talk(network, alice, carol, seconds=1)
     newcomer = network.player(9)
     alice.peers.set_invites({b"i" * 16: b"s" * 32})
-    newcomer.peers.connect_as_guest(alice.member, (VICTIM,), b"i" * 16, b"s" * 32, network.now)
+    newcomer.peers.connect_as_guest(alice.member, (VICTIM,), (b"i" * 16, b"s" * 32), network.now)
     initiation = sent_to(network, VICTIM)[-1]
     as_whom = short_id(newcomer.member)
     carol.peers._members[alice.member].emit(frames.relay(frames.PASSED_ON, as_whom, initiation), network.now)
