@@ -278,3 +278,27 @@ def test_notes_are_kept_by_key(shelf):
 def test_a_storage_may_be_closed_twice(shelf):
     shelf.storage.close()
     shelf.storage.close()
+
+
+def test_a_storage_that_begins_anew_is_still_who_it_was_and_holds_no_log(shelf, samples):
+    shelf.storage.found(samples.identity, samples.hard_state)
+    shelf.storage.begin_incarnation(7)
+    shelf.storage.write(samples.append(1, 5))
+    shelf.storage.save_snapshot(samples.meta(3), [b"state"], replaces_log=False)
+    shelf.storage.write((Write(2, compact_to=LogIndex(2)),))
+    shelf.storage.set_note("kept", b"1")
+    shelf.storage.set_note("gone", b"2")
+    shelf.storage.begin_anew(HardState(Term(0), None, 0.5), {"new": b"3", "gone": None, "never": None})
+    for look in (lambda: shelf.storage, shelf.reopen):
+        storage = look()
+        stored = storage.load()
+        assert (stored.hard_state, stored.snapshot, stored.entries) == (HardState(Term(0), None, 0.5), None, ())
+        assert list(storage.read_snapshot()) == []
+        assert storage.identity() == samples.identity
+        assert [storage.get_note(key) for key in ("kept", "gone", "new", "never")] == [b"1", None, b"3", None]
+        assert storage.begin_incarnation(1)[0] >= 7
+    storage.write(samples.append(1, 2))
+    storage.save_snapshot(samples.meta(2), [b"new state"], replaces_log=False)
+    again = shelf.reopen()
+    assert again.load().entries == samples.entries(1, 2)
+    assert b"".join(again.read_snapshot()) == b"new state"

@@ -125,6 +125,13 @@ class Model(RuleBasedStateMachine):
         self.storage.set_note(key, value)
         self.notes[key] = value
 
+    @rule(hard_state=hard_states, value=strategies.none() | strategies.binary(max_size=50))
+    def begin_anew(self, hard_state, value):
+        self.storage.begin_anew(hard_state, {"a": value})
+        self.hard_state, self.entries, self.last, self.snapshot = hard_state, {}, 0, None
+        self.notes.pop("a", None)
+        self.notes |= {"a": value} if value is not None else {}
+
     @rule(at_least=strategies.integers(0, 20))
     def begin_incarnation(self, at_least):
         previous, self.incarnation = self.incarnation, max(self.incarnation + 1, at_least)
