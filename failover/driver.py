@@ -77,6 +77,9 @@ class Upstairs(Protocol):
     def round_done(self, now: float) -> float:
         """Look at what the round changed; returns when to look again."""
 
+    def nothing_done(self) -> None:
+        """Something came, and there was nothing to carry out: only the lease may have moved."""
+
 
 class Driver:
     """One member's pump."""
@@ -122,8 +125,10 @@ class Driver:
         receive, take_in = self._transport.receive_nowait, self.peers.datagram_received
         while True:
             await self._transport.wait_readable()
-            self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
             now = self.clock()
+            if now >= self._wake_at:
+                self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
+                now = self.clock()
             for _ in range(DRAIN_MAX):
                 datagram = receive()
                 if datagram is None:
@@ -182,25 +187,35 @@ class Driver:
         try:
             now = self.clock()
             self._take_in(now)
-            for _ in range(PASSES_MAX):
-                if self._is_stopped:
-                    return
-                self._is_dirty = False
-                effects = self.core.take_effects(now)
-                self._carry_out(effects, now)
-                if not self._is_dirty:
-                    break
-            look_again = self.upstairs.round_done(now)
+            due = None if self._is_dirty else self.core.rest(now)
+            if due is None:
+                due = self._decide(now)
+            else:
+                self.upstairs.nothing_done()
         finally:
             self._in_round = False
         if self._is_dirty:
             self.kick()
         while self._lane_waiting:
             self.peers.send_unreliable(*self._lane_waiting.popleft(), now)
-        self._due = due = min(effects.deadline, self.peers.deadline, look_again)
-        if due > self._wake_at + TIMER_SLACK_S:
+        self._due = min(due, self.peers.deadline)
+        if self._due > self._wake_at + TIMER_SLACK_S:
             self._wake_at = math.inf
-        self._wake_by(due)
+        self._wake_by(self._due)
+
+    def _decide(self, now: float) -> float:
+        """Have the core decide, until it has no more to say; returns when to look again."""
+        deadline = math.inf
+        for _ in range(PASSES_MAX):
+            if self._is_stopped:
+                return math.inf
+            self._is_dirty = False
+            effects = self.core.take_effects(now)
+            self._carry_out(effects, now)
+            deadline = effects.deadline
+            if not self._is_dirty:
+                break
+        return min(deadline, self.upstairs.round_done(now))
 
     def _take_in(self, now: float) -> None:
         peers, core_kinds = self.peers, self._core_kinds

@@ -215,21 +215,30 @@ class Life:
         """Somebody is too far behind."""
         self.snapshots.send(member)
 
+    def nothing_done(self) -> None:
+        """A round without effects."""
+        self.hosting.lease_moved(self.driver.core.lease_until)
+        self._follow_leader()
+
     def round_done(self, now: float) -> float:
         """After each round: leases, hosts and members as they are now."""
         core = self.driver.core
         self.hosting.lease_moved(core.lease_until)
         self.hosting.changing.go_on()
-        if (core.leader, core.term) != self._known_host:
-            self._known_host = (core.leader, core.term)
-            self.requests.host_is(core.leader, core.term)
-            self.lane.leader_is(core.leader, core.term)
-            self._turn()
+        self._follow_leader()
         self.watch.look(now)
         if core.log.membership is not self._membership_seen:
             self._membership_seen = core.log.membership
             self._sync_directory()
         return math.inf
+
+    def _follow_leader(self) -> None:
+        core = self.driver.core
+        if (core.leader, core.term) != self._known_host:
+            self._known_host = (core.leader, core.term)
+            self.requests.host_is(core.leader, core.term)
+            self.lane.leader_is(core.leader, core.term)
+            self._turn()
 
     # --- asking ---
 

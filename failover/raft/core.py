@@ -45,6 +45,7 @@ from failover.raft.messages import (
     VoteResponse,
 )
 from failover.raft.ranking import Fitness
+from failover.raft.resting import may_rest
 from failover.raft.role import Role
 from failover.raft.stagnation import Patience
 from failover.raft.standing import Standing
@@ -335,27 +336,16 @@ class Core:
         write = self.writing.next_write(self._hard_state, now)
         apply = () if self.following.installing else self.applying.next_entries(self.commit_index)
         self._deadline = self._next_deadline()
-        take_snapshot = self.applying.has_grown and self._snapshot_is_due()
-        out, stop = self.out, self._tenure.take_stop()
-        effects = Effects(  # in the order of the fields: naming them takes longer than all the rest
-            stop,
-            tuple(out.messages_now),
-            write,
-            tuple(out.messages_after_store),
-            apply,
-            out.install_snapshot,
-            out.keep_snapshot,
-            tuple(out.send_snapshot),
-            take_snapshot,
-            become_host,
-            tuple(out.reads),
-            self._deadline,
-        )
-        out.clear()
-        return effects
+        may_take = self.applying.has_grown and not self.is_witness
+        take_snapshot = may_take and self.applying.snapshot_is_due(self.writing.durable_index)
+        return self.out.take(write, apply, take_snapshot, become_host, self._deadline)
 
-    def _snapshot_is_due(self) -> bool:
-        return not self.is_witness and self.applying.snapshot_is_due(self.writing.durable_index)
+    def rest(self, now: float) -> float | None:
+        """When to call `tick`, if there is nothing else to do; None: call `take_effects`."""
+        if not may_rest(self, now):
+            return None
+        self._deadline = self._next_deadline()
+        return self._deadline
 
     def _next_deadline(self) -> float:
         if self.applying.has_more(self.commit_index) and not self.following.installing:
@@ -394,7 +384,8 @@ class Core:
     def _end_tenure(self, reason: StopReason) -> None:
         if self._tenure.term is not None:  # the lease of a lone voter has no end: nobody can host without it
             self.promise.unwinding_until = min(self.lease_until, self._now + self.timing.promise_max_s)
-        self._tenure.end(reason)
+        if self._tenure.end():
+            self.out.stop_host = reason
 
     # --- roles ---
 

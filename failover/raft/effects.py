@@ -113,6 +113,7 @@ class Effects(NamedTuple):
 class Outbox:
     """What came together since the last round; the fields are those of `Effects`."""
 
+    stop_host: StopReason | None = None
     messages_now: list[tuple[MemberId, Message]] = field(default_factory=list)
     messages_after_store: list[tuple[MemberId, Message]] = field(default_factory=list)
     install_snapshot: SnapshotMeta | None = None
@@ -120,10 +121,44 @@ class Outbox:
     send_snapshot: list[MemberId] = field(default_factory=list)
     reads: list[ReadAnswer] = field(default_factory=list)
 
-    def clear(self) -> None:
-        """Begin the next round."""
+    def __bool__(self) -> bool:
+        """Whether there is anything in it."""
+        return bool(
+            self.stop_host
+            or self.messages_now
+            or self.messages_after_store
+            or self.install_snapshot
+            or self.keep_snapshot
+            or self.send_snapshot
+            or self.reads
+        )
+
+    def take(
+        self,
+        write: Write | None,
+        apply: tuple[Entry, ...],
+        take_snapshot: bool,
+        become_host: Term | None,
+        deadline: float,
+    ) -> Effects:
+        """All of it, with what the end of a round adds; begins the next round."""
+        effects = Effects(  # in the order of the fields: naming them takes longer than all the rest
+            self.stop_host,
+            tuple(self.messages_now),
+            write,
+            tuple(self.messages_after_store),
+            apply,
+            self.install_snapshot,
+            self.keep_snapshot,
+            tuple(self.send_snapshot),
+            take_snapshot,
+            become_host,
+            tuple(self.reads),
+            deadline,
+        )
+        self.stop_host = self.install_snapshot = self.keep_snapshot = None
         self.messages_now.clear()
         self.messages_after_store.clear()
-        self.install_snapshot = self.keep_snapshot = None
         self.send_snapshot.clear()
         self.reads.clear()
+        return effects

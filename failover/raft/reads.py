@@ -58,6 +58,11 @@ class Reads:
         self._waiting.append(_Read(core.reads_asked, core.commit_index, self._leadership.lease.round + 1))
         return core.reads_asked
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     def needs_round(self) -> bool:
         """Whether heartbeats shall leave now: somebody waits, and nothing that is under way could answer him."""
         return bool(self._waiting) and self._waiting[0].round_ > self._leadership.lease.round

@@ -52,6 +52,10 @@ class Tending:
         """Whether those who are there may not have been heard yet."""
         return now < self._began + ALIVE_S
 
+    def is_due(self, now: float) -> bool:
+        """Whether `look` would do more than nothing."""
+        return now >= self._due
+
     def heard(self, progress: Progress, message: HeartbeatResponse) -> None:
         """Take in what a member says of itself; one that is about to close is not kept waiting."""
         if (progress.is_leaving, progress.stands_last) != (message.is_leaving, message.stands_last):
@@ -61,7 +65,7 @@ class Tending:
 
     def look(self, now: float) -> None:
         """Look at everybody, and do what is to be done; most calls come too early and cost nothing."""
-        if now < self._due:
+        if not self.is_due(now):
             return
         self._due = now + LOOK_S
         membership = self._leadership.membership

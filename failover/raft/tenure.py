@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from failover.ids import Term
-from failover.raft.effects import StopReason
 
 
 class Tenure:
@@ -13,7 +12,6 @@ class Tenure:
         self.term: Term | None = None
         """The term in which this member is host, None if it is not."""
         self._is_unwinding = False
-        self._stop: StopReason | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -25,16 +23,13 @@ class Tenure:
         assert self.is_stopped
         self.term = term
 
-    def end(self, reason: StopReason) -> None:
-        """Over, if it was running; the server function begins to unwind."""
-        if self.term is not None:
-            self.term, self._is_unwinding, self._stop = None, True, reason
+    def end(self) -> bool:
+        """The server function begins to unwind; whether it was running."""
+        if self.term is None:
+            return False
+        self.term, self._is_unwinding = None, True
+        return True
 
     def unwound(self) -> None:
         """The server function has ended completely."""
         self._is_unwinding = False
-
-    def take_stop(self) -> StopReason | None:
-        """Why it ended since this was last asked, if it did."""
-        stop, self._stop = self._stop, None
-        return stop

@@ -40,6 +40,11 @@ class Writing:
         self._compact_to: LogIndex | None = None
 
     @property
+    def has_news(self) -> bool:
+        """Whether `next_write` has something to hand out."""
+        return bool(self._hard_state_changed or self._entries or self._truncate_from or self._compact_to)
+
+    @property
     def hard_state_is_durable(self) -> bool:
         """Whether term, vote and ceiling are on disk as they are in memory."""
         return not self._hard_state_changed and not self._hard_states_pending
@@ -81,7 +86,7 @@ class Writing:
 
     def next_write(self, hard_state: Callable[[], HardState], now: float) -> Write | None:
         """Hand out what has come together since the last call, if anything."""
-        if not (self._hard_state_changed or self._entries or self._truncate_from or self._compact_to):
+        if not self.has_news:
             return None
         self._number += 1
         write = Write(

@@ -15,6 +15,7 @@ from failover.ids import LogIndex, MemberId, Term
 from failover.raft.core import Core
 from failover.raft.effects import Effects, HardState, SnapshotMeta, Write
 from failover.raft.messages import UNKNOWN_HINT, Entry, InstallSnapshot, Message
+from failover.testing.rounds import taken
 
 if TYPE_CHECKING:
     from failover.testing.core_simulation import CoreSimulation
@@ -207,7 +208,7 @@ class SimulatedMember:
     def carry_out(self) -> None:
         """Take the core's effects and do them, as the driver would."""
         while True:
-            effects = self.core.take_effects(self.clock())
+            effects = taken(self.core, self.clock())
             self.simulation.observe(self, effects)
             if not self._carry_out(effects):
                 break

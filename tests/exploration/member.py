@@ -23,6 +23,7 @@ from failover.raft.messages import (
     Release,
     VoteRequest,
 )
+from failover.testing.rounds import taken
 from tests.exploration.model import Model
 
 NOW = 0.0
@@ -132,7 +133,7 @@ class Member:
 
     def _carry_out(self, model: Model, outcome: Outcome) -> None:
         while True:
-            effects = self.core.take_effects(NOW)
+            effects = taken(self.core, NOW)
             again = self._carry_out_once(effects, model, outcome)
             if not model.pre_votes:
                 again = self._grant_pre_votes() or again

@@ -26,6 +26,7 @@ from failover.raft.messages import (
     VoteResponse,
 )
 from failover.raft.timing import Timing
+from failover.testing.rounds import taken
 
 A, B, C, D, E = (MemberId(name) for name in (b"a", b"b", b"c", b"d", b"e"))
 THREE = Membership(frozenset((A, B, C)))
@@ -142,7 +143,7 @@ class Bench:
     def round(self) -> Bench:
         """Take the effects and carry them out until nothing is left."""
         while True:
-            effects = self.effects = self.core.take_effects(self.now)
+            effects = self.effects = taken(self.core, self.now)
             again = self._carry_out(effects)
             if not again:
                 return self

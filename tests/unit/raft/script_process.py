@@ -16,6 +16,7 @@ from failover.ids import LogIndex, MemberId, Term
 from failover.raft.core import Core, Role
 from failover.raft.effects import Effects, SnapshotMeta, Write
 from failover.raft.messages import InstallSnapshot, Message
+from failover.testing.rounds import taken
 from failover.testing.simulated_member import Disk
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Process:
         """Do what the core has decided, until nothing is left."""
         again = True
         while again:
-            effects = self.core.take_effects(self.clock())
+            effects = taken(self.core, self.clock())
             self.world.watch(self, effects)
             again = self._carry_out(effects)
         self._plan_tick(effects.deadline)
