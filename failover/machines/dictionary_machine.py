@@ -40,6 +40,9 @@ class Absent(Enum):
 
     ABSENT = "absent"
 
+    def __repr__(self) -> str:
+        return "ABSENT"
+
 
 ABSENT = Absent.ABSENT
 """In place of a value: the key is not there, or is to be deleted. (None is a value like any other.)"""

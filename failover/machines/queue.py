@@ -178,7 +178,7 @@ class Queue:
             Full: there is no room; nothing happened.
             OutcomeUnknown: no answer in time; it may have been put, once, or may be yet.
 
-        Cancelled, it may be put or not, at most once.
+        Cancelled, it may be put or not, at most once. Of several calls at once any may be first.
         """
         body = self.picture.values.encode(value)
         if len(body) > BODY_SIZE_MAX:
