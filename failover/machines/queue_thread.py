@@ -36,7 +36,7 @@ class QueueThread:
         return cast(QueuePicture, self.member.state)
 
     def put(self, topic: str, value: Any, *, timeout: float | None = None) -> Future[int]:
-        """`Queue.put`. Of several that are under way at once any may be first: wait for one if the order counts."""
+        """`Queue.put`. Of several that are under way any may be first: wait for one if the order counts."""
         return self.member.run(lambda _: self._queue.put(topic, value, timeout=timeout))
 
     def get(self, topic: str, *, timeout: float = float("inf")) -> Future[Item | None]:

@@ -19,9 +19,9 @@ from failover.errors import UsageError
 from failover.ids import Epoch, Generation, LogIndex, MemberId, Term
 from failover.machine import Context, StateMachine
 from failover.testing.checkers import Violation
-from failover.testing.twin import PIECE_MAX_MS, Applied, Copied, Twin
+from failover.testing.twin import PIECE_MAX_MS, Copied, Twin
 
-HASH_SEEDS = (1, 2)
+SEED_MAX = 1_000_000_000
 SHOWN_MAX = 200
 """Bytes of a command or a reply that are shown."""
 
@@ -87,7 +87,8 @@ def check_deterministic(
             since other processes import it; a script that calls this does so under `if __name__ == "__main__":`.
         commands: bytes or `Command`s; or a function that draws them from the `random.Random` that it is given. If
             it is a generator, each `yield` returns the reply, so it may ask what makes sense by then.
-        seed: of that `Random`.
+        seed: of that `Random`, and of the two processes' hashes: 0 to 1,000,000,000. A set of two or three may
+            have the same order in both by chance, so try several.
 
     Returns:
         How much was tried, and how long the slowest piece of a snapshot took.
@@ -105,9 +106,11 @@ def check_deterministic(
         >>> print(failover.testing.check_deterministic(Chest, [b"take"] * 200))  # doctest: +SKIP
     """
     _check_importable(machine)
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageError(f"a seed is 0 to {SEED_MAX}, not {seed}")
     asked: list[Command] = []
     with ExitStack() as stack:
-        one, two = (stack.enter_context(Twin(machine, hash_seed)) for hash_seed in HASH_SEEDS)
+        one, two = (stack.enter_context(Twin(machine, 2 * seed + each)) for each in (1, 2))
         if one.hash_of_text == two.hash_of_text:
             raise UsageError("this Python ignores PYTHONHASHSEED (-I or -E?): run it without")
         try:
@@ -142,7 +145,7 @@ def _run(one: Twin, two: Twin, asking: _Asking, *, restores: bool) -> Determinis
         report.commands += 1
         one.begin_apply(command.body, context)
         two.begin_apply(command.body, context)
-        reply = _compare(report.commands, command, one.applied(), two.applied())
+        reply = _compare(report.commands, command, one, two)
         if restores and report.commands & (report.commands - 1) == 0:  # after 1, 2, 4, 8, ...
             if report.commands > 1:
                 report.add(_frozen(one))
@@ -158,21 +161,21 @@ def _run(one: Twin, two: Twin, asking: _Asking, *, restores: bool) -> Determinis
     return report
 
 
-def _compare(number: int, command: Command, one: Applied, two: Applied) -> bytes:
+def _compare(number: int, command: Command, one: Twin, two: Twin) -> bytes:
     """The reply, if both came to the same."""
     what = f"command {number} ({_shown(command.body)} of {_name(command.sender)})"
-    for each, hash_seed in zip((one, two), HASH_SEEDS, strict=True):
-        if each.error:
-            raise Violation(f"{what} in the process with PYTHONHASHSEED={hash_seed}: {each.error}")
+    first, second = one.applied(), two.applied()
+    for twin, applied in ((one, first), (two, second)):
+        if applied.error:
+            raise Violation(f"{what} in {twin.name}: {applied.error}")
     for name in ("reply", "digest"):
-        first, second = getattr(one, name), getattr(two, name)
-        if first != second:
+        if (ours := getattr(first, name)) != (theirs := getattr(second, name)):
             raise _Different(
                 f"{what}: the {name} differs between two processes\n"
-                f"    PYTHONHASHSEED={HASH_SEEDS[0]}: {_shown(first)}\n"
-                f"    PYTHONHASHSEED={HASH_SEEDS[1]}: {_shown(second)}"
+                f"    PYTHONHASHSEED={one.hash_seed}: {_shown(ours)}\n"
+                f"    PYTHONHASHSEED={two.hash_seed}: {_shown(theirs)}"
             )
-    return one.reply
+    return first.reply
 
 
 def _undisturbed(number: int, twin: Twin) -> Copied:

@@ -55,7 +55,8 @@ class Twin:
 
     def __init__(self, machine: Callable[[], StateMachine], hash_seed: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._name = f"the process with PYTHONHASHSEED={hash_seed}"
+        self.hash_seed = hash_seed
+        self.name = f"the process with PYTHONHASHSEED={hash_seed}"
         self._here, there = context.Pipe()
         self._process = context.Process(target=work, args=(there, machine, hash_seed), daemon=True)
         before = os.environ.get("PYTHONHASHSEED")
@@ -127,7 +128,7 @@ class Twin:
 
     def _hear(self) -> Any:
         if not self._here.poll(PATIENCE_S):
-            raise Violation(f"{self._name} does not answer for {PATIENCE_S:g} s")
+            raise Violation(f"{self.name} does not answer for {PATIENCE_S:g} s")
         try:
             return self._here.recv()
         except (EOFError, OSError):
@@ -136,7 +137,7 @@ class Twin:
     def _raise_ended(self) -> None:
         self._process.join(1.0)
         raise Violation(
-            f"{self._name} ended (exit code {self._process.exitcode}): can it import the state machine? A script "
+            f"{self.name} ended (exit code {self._process.exitcode}): can it import the state machine? A script "
             'that calls `check_deterministic` must do so under `if __name__ == "__main__":`'
         ) from None
 
@@ -146,7 +147,7 @@ class Twin:
 
 def work(connection: Connection, machine: Callable[[], StateMachine], hash_seed: int) -> None:
     """Do what the parent says, until it says nothing more."""
-    ballast = [object() for _ in range(BALLAST * hash_seed)]
+    ballast = [object() for _ in range(BALLAST * (hash_seed % 2))]
     connection.send(hash("what its seed makes of this"))
     worker = Worker(machine)
     while True:

@@ -126,3 +126,11 @@ def test_a_dictionary_and_a_queue_do_what_their_page_says(tmp_path):
         "sweep",
         "None",
     ]
+
+
+def test_what_is_not_deterministic_is_found_as_the_page_says(tmp_path):
+    well, *found = run_block("test-your-failover.md", 1, tmp_path)
+    assert re.match(r"101 commands, equal in two processes; 15 snapshots restored, 15 pieces, the slowest", well)
+    assert found[0] == "command 1 (b'open' of member 0): the reply differs between two processes"
+    assert "PYTHONHASHSEED=1: b'a coin for open beside " in found[1]
+    assert found[1].split(": ")[1] != found[2].split(": ")[1]
