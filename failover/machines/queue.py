@@ -198,7 +198,7 @@ class Queue:
 
         Raises:
             UsageError: no topic.
-            Closed, OutcomeUnknown: the member was closed, before or meanwhile.
+            Closed: the member was closed, before or meanwhile; what it had taken is given out again.
         """
         coded = _topic(topic)
         while True:
@@ -232,8 +232,11 @@ class Queue:
 
     async def _ask_as_taker(self, topic: str, coded: bytes) -> Item | None:
         while True:
-            taker = await self._introduced()
-            code, index, rest = await self._ask(encode(queue_machine.TAKE, taker, coded))
+            try:
+                taker = await self._introduced()
+                code, index, rest = await self._ask(encode(queue_machine.TAKE, taker, coded))
+            except failover.OutcomeUnknown:
+                raise failover.Closed("this member is closed; what it had taken is given out again") from None
             if code == NO_TAKER:
                 self._forgotten(taker)
                 continue

@@ -102,7 +102,7 @@ class Office:
                 self.asked.add(item.number)
                 try:
                     await item.done()
-                except NotHeld:
+                except (NotHeld, failover.OutcomeUnknown):
                     continue
                 self.done.add((item.number, attempt))
 

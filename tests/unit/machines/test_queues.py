@@ -231,6 +231,25 @@ async def test_what_a_process_held_that_left_its_queue_is_given_out_at_once(worl
     nursery.cancel_scope.cancel()
 
 
+async def test_a_get_that_waits_for_an_answer_when_its_member_closes_is_told(world, nursery):
+    players, (one, two) = await desks(world, nursery, 2)
+    await one.put("jobs", 1)
+    await until(lambda: two.picture.waiting("jobs"))
+    told = []
+
+    async def get():
+        with pytest.raises(failover.Closed):
+            await two.get("jobs")
+        told.append(1)
+
+    world.air.cut.add(players[0].address)
+    nursery.start_soon(get)
+    await trio.sleep(0.5)
+    await players[1].close()
+    await until(lambda: told)
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_taker_that_restarts_has_what_it_held_given_out_again_at_once(world, nursery):
     players, (one, _) = await desks(world, nursery, 2)
     stored = failover.MemoryStorage()
