@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import trio
 
@@ -70,6 +70,12 @@ async def wait_until(member: failover.Member, hub: Hub, condition: Callable[[], 
         event = trio.Event()
         with hub.listening(event.set), trio.move_on_after(LOOK_S):
             await event.wait()
+
+
+async def wait_for_index(member: failover.Member, hub: Hub, index: Callable[[], int], reached: int) -> None:
+    """Return when the picture holds what a reply spoke of; or when the member ends: accepted is accepted."""
+    with suppress(failover.Closed):
+        await wait_until(member, hub, lambda: index() >= reached)
 
 
 # --- replies: a code, the index at which the command was carried out, and what else there is to say ---

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar, cast
 import trio
 
 import failover
-from failover.machines.changes import DONE, FULL, UNMET, Full, read_reply, wait_until
+from failover.machines.changes import DONE, FULL, UNMET, Full, read_reply, wait_for_index, wait_until
 from failover.machines.coding import DEFAULT_KEYS, DEFAULT_VALUES, Codec
 from failover.machines.dictionary_machine import (
     ABSENT,
@@ -81,7 +81,7 @@ class Dictionary(Reads[K, V]):
     - `UsageError`: no key, no value, or too large for one command; nothing happened.
     - `Full`: there is no room in the state; nothing happened.
     - `OutcomeUnknown`: no answer in time; it may have happened, once, or may happen yet.
-    - `Closed`: the member is closed or has stopped.
+    - `Closed`: the member was closed or had stopped before; nothing happened.
 
     Cancelled, it may happen or not, at most once.
     """
@@ -143,7 +143,8 @@ class Dictionary(Reads[K, V]):
 
         `function` gets a `Draft` to read and write like a dict. If something that it read has changed by the time
         its writes arrive, nothing is written, and it is called again with a newer draft. So it may run several
-        times, and should do nothing but that. What it raises comes out, and nothing is written.
+        times, and should do nothing but that. What it raises comes out if what it had read is still so, and
+        nothing is written.
 
         Example:
             >>> def pay(draft):
@@ -152,9 +153,14 @@ class Dictionary(Reads[K, V]):
             >>> await board.update(pay)  # doctest: +SKIP
         """
         while True:
-            draft = Draft(self.picture)
-            result = function(draft)
-            if await self._send(draft.command(), timeout):
+            draft, failure = Draft(self.picture), None
+            try:
+                result = function(draft)
+            except Exception as error:  # of what may be the past: this member can be a moment behind
+                failure = error
+            if await self._send(draft.command(with_writes=failure is None), timeout):
+                if failure is not None:
+                    raise failure
                 return result
 
     def watch(self, *keys: K, since: Picture[K, V] | None = None) -> Watch[K, V]:
@@ -184,7 +190,7 @@ class Dictionary(Reads[K, V]):
         if code == FULL:
             raise Full("the dictionary is full: delete something, or found the cluster with a larger size_max")
         assert code in (DONE, UNMET)
-        await wait_until(self.member, self.picture.hub, lambda: self.picture.index >= index)
+        await wait_for_index(self.member, self.picture.hub, lambda: self.picture.index, index)
         return code == DONE
 
 
@@ -228,10 +234,10 @@ class Draft(Generic[K, V]):
         value = self._read[coded] = self._picture.tree.get(coded)
         return self._picture.decode_value(value)
 
-    def command(self) -> Command:
-        """What it comes to."""
+    def command(self, *, with_writes: bool) -> Command:
+        """What it comes to; without writes it asks only whether what was read is still so."""
         conditions = tuple((key, mark(value)) for key, value in self._read.items())
-        return Command(conditions, tuple(self._written.items()))
+        return Command(conditions, tuple(self._written.items()) if with_writes else ())
 
 
 class Watch(Generic[K, V]):

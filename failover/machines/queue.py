@@ -32,6 +32,7 @@ from failover.machines.changes import (
     Full,
     NotHeld,
     read_reply,
+    wait_for_index,
     wait_until,
 )
 from failover.machines.coding import DEFAULT_VALUES, Codec, Reader, number, sized
@@ -242,6 +243,7 @@ class Queue:
                 continue
             # Somebody else was quicker, or the item is ours: either way it must not look as if it were ready.
             await self._seen(index)
+            self.member.check_open()
             if code == NOTHING:
                 return None
             self._renewed_at = trio.current_time()
@@ -264,7 +266,7 @@ class Queue:
 
     async def _seen(self, index: int) -> None:
         """Wait until this member's own picture holds what a reply spoke of."""
-        await wait_until(self.member, self.picture.hub, lambda: self.picture.index >= index)
+        await wait_for_index(self.member, self.picture.hub, lambda: self.picture.index, index)
 
     async def _ask(self, command: bytes, timeout_s: float = math.inf) -> tuple[int, int, Reader]:
         return read_reply(await self.member.request(command, timeout_s))

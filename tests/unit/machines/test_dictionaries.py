@@ -19,6 +19,7 @@ from failover.machines import (
     QueueMachine,
     use_queue,
 )
+from failover.machines.changes import DONE, reply
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -115,6 +116,15 @@ async def test_an_update_depends_on_what_was_not_there_too(world):
     assert not await other.update(claim)
     assert len(calls) == 2
     assert other["seat"] == "taken"
+
+
+async def test_an_update_does_not_fail_for_what_is_no_longer_so(world):
+    _, (board, other) = await boards(world, 2)
+    empty = other.picture
+    await board.set("n", 1)
+    await other.latest()
+    other._looks_at = Stale(other.member, empty)
+    assert await other.update(lambda draft: draft["n"]) == 1
 
 
 async def test_a_draft_is_read_and_written_like_a_dict(world):
@@ -242,6 +252,25 @@ async def test_waiting_ends_when_the_member_does(world):
         await trio.sleep(0.1)
         await players[1].close()
     assert ended == [1]
+
+
+async def test_what_was_accepted_is_no_error_though_the_member_ends_before_it_saw_it(world):
+    _, (board,) = await boards(world, 1)
+
+    class Ending:
+        """A member that has the host's answer, and never comes to apply the entry."""
+
+        state = board.picture
+
+        async def request(self, body, timeout):  # noqa: ASYNC109  # as the real one
+            return reply(DONE, 1_000)
+
+        def check_open(self):
+            raise failover.Closed("ended")
+
+    await Dictionary(Ending()).set("a", 1)
+    with pytest.raises(failover.Closed):
+        await anext(Dictionary(Ending()).watch())
 
 
 async def test_a_restarted_member_and_a_newcomer_have_all_of_it(world):
