@@ -46,20 +46,15 @@ class Hub:
             except Exception:  # a window that is closed already must not take the member with it
                 log.exception("what was to hear of a new picture raised")
 
-    def add(self, heard: Callable[[], None]) -> Callable[[], None]:
-        """Call `heard` for each new picture; returns what ends that."""
-        key = object()
-        self._listeners[key] = heard
-        return lambda: self._listeners.pop(key, None) and None
-
     @contextmanager
     def listening(self, heard: Callable[[], None]) -> Iterator[None]:
-        """The same, for the length of a block."""
-        end = self.add(heard)
+        """Call `heard` for each new picture, for the length of a block."""
+        key = object()
+        self._listeners[key] = heard
         try:
             yield
         finally:
-            end()
+            del self._listeners[key]
 
 
 async def wait_until(member: failover.Member, hub: Hub, condition: Callable[[], object]) -> None:
