@@ -16,6 +16,7 @@ General layout, from the front door inwards:
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.
+- `machines/` is the pantry: a replicated dictionary and a message queue, ready for use.
 - `testing/` is the workshop: simulated networks, disks and clocks. `cli/` is the command line.
 
 The way of a move is told in docs/explanation/architecture.md.

@@ -202,6 +202,10 @@ class Member:
         """
         return self._life.lane.member_reader()
 
+    def check_open(self) -> None:
+        """Raise `Closed` if this member is closed or has stopped."""
+        self._life.check_open()
+
     async def read_barrier(self) -> None:
         """Return when `state` holds everything that was accepted before this call (a linearizable read).
 

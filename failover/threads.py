@@ -254,6 +254,14 @@ class MemberThread:
 
         return self._call(take)
 
+    def run(self, function: Callable[[Member], Awaitable[_T]]) -> Future[_T]:
+        """Run an async function of the `Member` in the member's thread, beside what else runs there.
+
+        It is cancelled when the member closes, and then raises `Closed`. Cancelling the future after it has begun
+        does nothing. It must not block: heartbeats come from the same thread.
+        """
+        return self._call(lambda: function(self._member))
+
     def _call(self, function: Callable[[], Awaitable[_T]]) -> Future[_T]:
         future: Future[_T] = Future()
 

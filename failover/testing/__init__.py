@@ -6,6 +6,7 @@ General layout:
   `faults` says what may, `stack_schedule` draws it, `stack_trial` is one run of a seed, `stack_simulation` is the
   world: `computer`s with a `process` each, `simulated_network`, `simulated_disk`, `simulated_clock`. `guest_run`
   steps the trio runs, `onlooker` shows the `stack_checkers` what the members do.
+- `check_deterministic` gives a state machine's commands to two processes and compares (`determinism`, `twin`).
 - `history` records what clients asked and heard; `models` says what one machine that never fails would reply;
   `linearizability` judges the one by the other, by the search in `linear_search`.
 - `checkers`, `promise_checkers` and `rule_checkers` are oracles for what happens inside a cluster.
@@ -17,6 +18,12 @@ General layout:
 from __future__ import annotations
 
 from failover.testing.checkers import NoProgress, Violation
+from failover.testing.determinism import (
+    Command,
+    DeterminismReport,
+    check_deterministic,
+    made_up_member,
+)
 from failover.testing.faults import Faults, Stroke
 from failover.testing.history import ANY_REPLY, History, Operation, Outcome
 from failover.testing.linearizability import (
@@ -50,9 +57,11 @@ __all__ = [
     "Add",
     "Append",
     "AppendOnlyList",
+    "Command",
     "CompareAndPut",
     "CompareAndSet",
     "Counter",
+    "DeterminismReport",
     "Faults",
     "Get",
     "History",
@@ -72,8 +81,10 @@ __all__ = [
     "Verdict",
     "Violation",
     "Write",
+    "check_deterministic",
     "check_exactly_once",
     "check_linearizable",
     "check_order",
+    "made_up_member",
     "simulate",
 ]

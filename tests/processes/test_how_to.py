@@ -93,3 +93,44 @@ def test_three_programs_count_over_tcp_and_go_on_when_the_host_is_killed(tmp_pat
             )
     finally:
         programs.close()
+
+
+def run_block(page: str, number: int, folder: Path) -> list[str]:
+    """What one of a page's blocks prints, line by line."""
+    script = folder / f"block{number}.py"
+    script.write_text(examples(page)[number], encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_dictionary_and_a_queue_do_what_their_page_says(tmp_path):
+    assert run_block("use-a-ready-machine.md", 0, tmp_path) == [
+        "ann reads what she wrote: 5",
+        "bob's picture may be a moment behind; this one is not: {'coins': 5}",
+        "the seat is bob's: True",
+        "and is not ann's: False",
+        "bob buys a hat and ann gets too poor",
+        "all or nothing: True",
+        "Change(key='coins', before=ABSENT, after=2)",
+        "Change(key='hats', before=ABSENT, after=1)",
+        "Change(key='last', before=ABSENT, after='bob')",
+    ]
+    *done, last = run_block("use-a-ready-machine.md", 1, tmp_path)
+    assert sorted(line.split(" does ")[1] for line in done) == [f"{{'number': {number}}}" for number in range(6)]
+    assert last == "all is done"
+    assert run_block("use-a-ready-machine.md", 2, tmp_path) == [
+        "7 [Change(key='score', before=ABSENT, after=7)]",
+        "sweep",
+        "None",
+    ]
+
+
+def test_what_is_not_deterministic_is_found_as_the_page_says(tmp_path):
+    well, *found = run_block("test-your-failover.md", 1, tmp_path)
+    assert re.match(r"101 commands, equal in two processes; 15 snapshots restored, 15 pieces, the slowest", well)
+    assert found[0] == "command 1 (b'open' of member 0): the reply differs between two processes"
+    assert "PYTHONHASHSEED=1: b'a coin for open beside " in found[1]
+    assert found[1].split(": ")[1] != found[2].split(": ")[1]

@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import failover
+import failover.machines
+import failover.testing
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -104,6 +106,14 @@ def surroundings_breaks(tree: ast.AST) -> Iterator[str]:
                 yield "os.urandom belongs to `Surroundings`"
 
 
+def machine_breaks(tree: ast.AST) -> Iterator[str]:
+    """The ready machines come in by the front door, as a game does; `nursery` is a tool of trio's, no room."""
+    allowed = ("failover.machines", "failover.nursery", *(f"failover.{name}" for name in failover.__all__))
+    for name in imported(tree):
+        if within(name, "failover") and name != "failover" and not within(name, *allowed):
+            yield f"a ready machine imports {name}, which is not at the front door"
+
+
 ROOMS = ("failover.net", "failover.storage", "failover.raft")
 
 
@@ -135,6 +145,8 @@ def breaks(path: str, source: str) -> list[str]:
         found += room_breaks(tree, parts[1])
     elif parts[0] == "failover":
         found += [f"the library imports {name}" for name in imported(tree) if within(name, "demo_game")]
+        if parts[1] == "machines":
+            found += machine_breaks(tree)
         if path not in MEETING_PLACES and parts[1] != "testing":
             found += meeting_breaks(tree)
     else:
@@ -182,7 +194,8 @@ def undocumented(name: str, thing: object) -> Iterator[str]:
 
 
 def test_every_public_name_is_documented():
-    missing = [text for name in failover.__all__ for text in undocumented(name, getattr(failover, name))]
+    doors = (failover, failover.machines, failover.testing)
+    missing = [text for door in doors for name in door.__all__ for text in undocumented(name, getattr(door, name))]
     assert missing == []
 
 
@@ -211,6 +224,8 @@ def test_every_public_name_is_documented():
         ("failover/net/peer.py", "from random import Random"),
         ("failover/opening.py", "import os\nkey = os.urandom(32)"),
         ("failover/monitor/page.py", "import pyglet"),
+        ("failover/machines/queue.py", "from failover.replica import Replica"),
+        ("failover/machines/queue.py", "import failover.net.codec"),
         ("demo_game/rules.py", "import failover"),
         ("demo_game/bots.py", "import trio"),
         ("demo_game/land.py", "from pyglet import shapes"),
@@ -235,6 +250,10 @@ def test_a_planted_violation_is_found(path, line):
         ("failover/driver.py", "from failover.raft.core import Core\nfrom failover.net.peer import Peer"),
         ("failover/testing/world.py", "import failover.net.peer, failover.storage.memory"),
         ("failover/host.py", "from failover.raft.effects import StopReason\nimport failover.net.peer"),
+        (
+            "failover/machines/queue.py",
+            "import failover\nfrom failover import Member\nimport failover.machines.tree",
+        ),
         ("demo_game/window/board.py", "import pyglet"),
         ("demo_game/window.py", "import pyglet"),
         ("demo_game/server.py", "import failover\nimport trio"),

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import Future
 
 import pytest
+import trio
 from world import Ledger
 
 import failover
@@ -89,3 +90,33 @@ def test_a_call_under_way_when_the_member_closes_has_an_unknown_outcome():
 async def ignore(host: failover.Host) -> None:
     async for _ in host.requests():
         pass
+
+
+def test_an_async_function_runs_in_the_members_thread():
+    async def ask(member: failover.Member) -> bytes:
+        member.check_open()
+        return await member.request(b"asked inside")
+
+    async def wait(member: failover.Member) -> None:
+        await trio.sleep_forever()
+
+    with failover.start_member(Ledger(), found=True, bind="127.0.0.1") as member:
+        assert member.run(ask).result(10) == b"0"
+        with pytest.raises(ZeroDivisionError):
+            member.run(lambda member: fail()).result(10)
+        waiting = member.run(wait)
+    with pytest.raises(failover.Closed):
+        waiting.result(10)
+    with pytest.raises(failover.Closed):
+        member.run(ask).result(10)
+
+
+async def fail() -> None:
+    raise ZeroDivisionError
+
+
+async def test_a_member_says_when_it_is_closed():
+    async with failover.open_member(Ledger(), found=True, bind="127.0.0.1") as member:
+        member.check_open()
+    with pytest.raises(failover.Closed):
+        member.check_open()
