@@ -10,7 +10,7 @@ General layout, from the front door inwards:
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about
   joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
-  machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
+  machine, `sessions` and `keys` for exactly-once, the `directory`), `neighbours` (who the others are),
   `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
@@ -32,6 +32,7 @@ from failover.errors import (
     BadTicket,
     Closed,
     FailoverError,
+    MachineFailed,
     MalformedBytes,
     NotAdmitted,
     NotHost,
@@ -102,6 +103,7 @@ __all__ = [
     "JoinRequested",
     "LinkStatus",
     "LogIndex",
+    "MachineFailed",
     "MalformedBytes",
     "Member",
     "MemberId",

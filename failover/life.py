@@ -12,7 +12,7 @@ import trio
 from failover.admission import Admission
 from failover.confirming import Confirming
 from failover.driver import Driver
-from failover.errors import ApplyFailed, Closed, OutcomeUnknown
+from failover.errors import Closed, MachineFailed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
@@ -38,6 +38,7 @@ from failover.wire import (
     Farewell,
     Introduction,
     JoinRequest,
+    KeyedAsk,
 )
 
 _T = TypeVar("_T")
@@ -126,14 +127,17 @@ class Life:
 
     def apply(self, entries: tuple[Entry, ...]) -> None:
         """Apply, answer, compare."""
+        try:
+            self._apply(entries)
+        except MachineFailed as error:
+            self.stop(error)
+            raise
+
+    def _apply(self, entries: tuple[Entry, ...]) -> None:
         replica, hosting, me = self.replica, self.hosting, self.me
         directory = replica.directory
         for entry in entries:
-            try:
-                applied = replica.apply(entry)
-            except ApplyFailed as error:
-                self.stop(error)
-                raise
+            applied = replica.apply(entry)
             if applied.caller is not None and applied.caller.member == me and applied.reply is not None:
                 self.requests.applied(applied.caller, applied.reply)
             hosting.applied(applied)
@@ -152,7 +156,7 @@ class Life:
     def message(self, sender: MemberId, message: object) -> None:
         """A message of the layers above the core."""
         match message:
-            case Ask():
+            case Ask() | KeyedAsk():
                 self.hosting.ask(sender, message)
             case Answer():
                 self.requests.answered(message)
@@ -218,7 +222,7 @@ class Life:
 
     # --- asking ---
 
-    def send_ask(self, host: MemberId, ask: Ask) -> None:
+    def send_ask(self, host: MemberId, ask: Ask | KeyedAsk) -> None:
         """Bring a request of this member before the host."""
         if host == self.me:
             self.hosting.ask(self.me, ask)
@@ -337,7 +341,7 @@ class Life:
             self._emit(MemberLeft(action.member, ""))
 
     def _note_digest(self, index: LogIndex) -> None:
-        digest = self.replica.machine.digest()
+        digest = self.replica.digest()
         _keep(self._digests, index, digest)
         if self.hosting.tenure is not None:
             for member in self.replica.directory.members if self.replica.directory else ():

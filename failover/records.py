@@ -18,6 +18,7 @@ from failover.net.context import Secrets
 
 COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
+REQUEST_KEY_SIZE_MAX = 64
 USES_MAX = 64
 """Of an invite."""
 ADDRESS_SIZE_MAX = names.TEXT_SIZE_MAX
@@ -38,6 +39,7 @@ _NEVER_SHOWN = (
 Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
 Key = Annotated[bytes, MaxSize(32)]
+RequestKey = Annotated[bytes, MaxSize(REQUEST_KEY_SIZE_MAX)]
 Addresses = Annotated[tuple[Annotated[str, MaxSize(ADDRESS_SIZE_MAX)], ...], MaxSize(ADDRESSES_MAX)]
 
 
@@ -101,6 +103,26 @@ class AppCommand:
     """Cluster time, stamped by the host."""
     caller: Caller | None
     """None for the host's own commands."""
+    body: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """By what a request is known again after its sender has restarted."""
+
+    key: RequestKey
+    """The sender's own."""
+    asked: Key
+    """A digest of the request's body: another body under the same key is another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedCommand:
+    """A command of the application, in answer to a request that carries a key."""
+
+    time_us: int
+    caller: Caller
+    mark: Mark
     body: Command
 
 
@@ -173,5 +195,5 @@ class SystemCommand:
     action: Command
 
 
-RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand})
+RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: KeyedCommand})
 ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})

@@ -232,7 +232,7 @@ class Worker:
                 sent = time.monotonic()
                 try:
                     answer = await self.do_request(f"{prefix} {number}")
-                except failover.OutcomeUnknown:
+                except (failover.OutcomeUnknown, failover.NotHost):
                     unknown += 1
                 else:
                     done.append((sent, answer["at"]))
