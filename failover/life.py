@@ -353,7 +353,8 @@ class Life:
     def _compare_digest(self, sender: MemberId, report: DigestReport) -> None:
         index = LogIndex(report.index)
         ours = self._digests.get(index)
-        if ours is None and index > self.replica.applied_index and sender == self.driver.core.leader:
+        may_host = self.driver.core.leader in (sender, None)  # who has just started has not heard of a host yet
+        if ours is None and index > self.replica.applied_index and may_host:
             _keep(self._reported, index, (sender, report))  # the host applies first, and says so at once
         if ours is None or ours == report.digest:
             return
