@@ -11,7 +11,8 @@ General layout, from the front door inwards:
   takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about
   joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` and `keys` for exactly-once, the `directory`), `neighbours` (who the others are),
-  `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
+  `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the unreliable `lane`. `codes` turns what
+  was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cbor2
-
 from failover.directory import Directory
 from failover.errors import ApplyFailed
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
@@ -34,6 +32,7 @@ from failover.records import (
     SystemCommand,
 )
 from failover.sessions import Sessions
+from failover.snapshot_format import chained, framed, unframed
 
 DIGEST_SIZE_MAX = 32
 
@@ -116,7 +115,7 @@ class Replica:
         with blaming("snapshot", self.applied_index):
             pieces = blamed(iter(self.machine.snapshot()), self.applied_index)
         # A generator does nothing before its first piece is asked for; what it freezes, it must freeze now.
-        return _framed(cbor2.dumps(tables), next(pieces, b""), pieces)
+        return framed(tables, next(pieces, b""), pieces)
 
     def restore(self, index: LogIndex, chunks: Iterable[bytes]) -> None:
         """Replace the whole replicated state by a snapshot that stands at `index`.
@@ -125,10 +124,9 @@ class Replica:
             MachineFailed: the machine raised; this member must stop.
         """
         rest = iter(chunks)
-        head, first = _unframed(rest)
-        time_us, sessions, directory, *keys = cbor2.loads(head)  # those of versions without keys have three
+        (time_us, sessions, directory, *keys), first = unframed(rest)  # versions without keys have three
         with blaming("restore", index):
-            self.machine.restore(_chain(first, rest))
+            self.machine.restore(chained(first, rest))
         self.time_us, self.directory = time_us, _load_directory(directory)
         self.sessions.load(sessions)
         self.keys.load(*keys or ((),))
@@ -193,34 +191,6 @@ class Replica:
             self.sessions.forget(action.member)
             self.keys.forget(action.member)
         return reply
-
-
-_LENGTH_SIZE = 4
-
-
-def _framed(head: bytes, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield len(head).to_bytes(_LENGTH_SIZE, "little") + head
-    yield from _chain(first, rest)
-
-
-def _unframed(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
-    """The head of a snapshot, and what was read beyond it; chunks may have been cut anew on the way."""
-    held = b""
-    while len(held) < _LENGTH_SIZE:
-        held += next(chunks)
-    end = _LENGTH_SIZE + int.from_bytes(held[:_LENGTH_SIZE], "little")
-    parts, size = [held], len(held)
-    while size < end:
-        parts.append(next(chunks))
-        size += len(parts[-1])
-    held = b"".join(parts)
-    return held[_LENGTH_SIZE:end], held[end:]
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
 
 
 def _dump_directory(directory: Directory | None) -> list[object]:
