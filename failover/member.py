@@ -403,7 +403,11 @@ async def open_member(
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
         PortInUse, BadAddress: the socket could not be opened, or one of `addresses` is none.
+        MachineFailed: the machine could not be restored from the storage.
         BadSettings: a file that `settings.net` asks for cannot be made.
+
+    A stored state is restored before anything else of this thread runs on: of 64 MiB for a second or less, as fast as
+    the machine is. A program that must not stand still for that uses `start_member`.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """
