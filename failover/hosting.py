@@ -86,7 +86,7 @@ class Hosting:
         """Whose keys are under way: another request with the same one waits for what comes of the first."""
         self._newest: dict[MemberId, tuple[int, int]] = {}
         """Of each member the present session, and below which number it waits for no answer any more."""
-        self._refused: dict[MemberId, dict[int, str]] = {}
+        self._refused: dict[MemberId, dict[int, tuple[str, bytes | None]]] = {}
         """What each member's present session was refused, until it says that it has heard so."""
         self.changing = Changing(me, self, driver, replica, surroundings, confirming)
         self._failures = 0
@@ -215,9 +215,11 @@ class Hosting:
 
     def refuse(self, caller: Caller, reason: str) -> None:
         """Answer that nothing will be done; a late copy of the request gets the same answer."""
+        mark = self._under_way.get(_key(caller))
         self._release(caller)
         if (caller.session, caller.number) >= self._newest.get(caller.member, (0, 0)):
-            self._refused.setdefault(caller.member, {})[caller.number] = reason
+            refused = self._refused.setdefault(caller.member, {})
+            refused[caller.number] = reason, mark.key if mark else None
         self._send_answer(caller, Verdict.REFUSED, reason.encode())
 
     def time_us(self) -> int:
@@ -269,7 +271,7 @@ class Hosting:
             self._send_answer(caller, Verdict.APPLIED, reply)
         elif not sessions.is_new(caller):
             self._send_answer(caller, Verdict.UNKNOWN, b"")
-        elif (reason := self._refused.get(member, {}).get(caller.number)) is not None:
+        elif (reason := self._refusal(caller, mark)) is not None:
             self._send_answer(caller, Verdict.REFUSED, reason.encode())
         elif mark is None or fate is Fate.NEW:
             return False
@@ -278,6 +280,16 @@ class Hosting:
         else:
             self._send_answer(caller, Verdict.MISUSED if fate is Fate.MISUSED else Verdict.UNKNOWN, b"")
         return True
+
+    def _refusal(self, caller: Caller, mark: Mark | None) -> str | None:
+        """Why this was refused, or a later request with the same key: it may not be done behind that."""
+        refused = self._refused.get(caller.member, {})
+        if caller.number in refused:
+            return refused[caller.number][0]
+        if mark is None:
+            return None
+        later = (why for number, (why, key) in refused.items() if number > caller.number and key == mark.key)
+        return next(later, None)
 
     def _begins(self, caller: Caller, mark: Mark | None) -> bool:
         """Take note that this is under way, unless it is, or there is no room; then its sender asks again."""

@@ -406,7 +406,7 @@ async def open_member(
         MachineFailed: the machine could not be restored from the storage.
         BadSettings: a file that `settings.net` asks for cannot be made.
 
-    A stored state is restored before anything else of this thread runs on: of 64 MiB for a second or less, as fast as
+    A stored state is restored before anything else in this thread runs on: 64 MiB in a second or less, as fast as
     the machine is. A program that must not stand still for that uses `start_member`.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.

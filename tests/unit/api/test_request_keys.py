@@ -6,6 +6,7 @@ from world import Ledger, host_of, in_virtual_time, settled, until
 
 import failover
 from failover.keys import KEYS_MAX
+from failover.wire import KeyedAsk
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 
@@ -183,6 +184,39 @@ async def test_a_second_call_with_a_key_is_not_refused_while_the_first_may_be_do
     assert heard == [failover.OutcomeUnknown, b"0"]
     await settled(players)
     assert players[0].machine.commands == [b"buy"]
+
+
+async def test_a_late_copy_of_an_earlier_call_is_not_done_after_a_later_one_was_refused(world):
+    """The first call has given up, while another keeps the host from hearing so."""
+    mood = ["no"]
+
+    async def serve(host: failover.Host) -> None:
+        async for request in host.requests():
+            if request.body == b"buy" and mood[0] == "no":
+                request.refuse("no")
+            elif request.body == b"buy":
+                await request.propose()
+
+    players, _ = await three(world, serve=serve)
+    ada, heard = players[2].member, []
+    asks: list[KeyedAsk] = []
+    requests, hosting = ada._running.requests, players[0].member._life.hosting
+    send = requests._send
+    requests._send = lambda host, ask: asks.append(ask) if isinstance(ask, KeyedAsk) else send(host, ask)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ada.request, b"waits", 60.0)
+        await trio.sleep(0.5)
+        await ask(ada, heard, 0.05)
+        requests._send = send
+        await ask(ada, heard, 5.0)
+        assert heard == [failover.OutcomeUnknown, failover.Refused]
+        mood[0] = "yes"
+        hosting.ask(ada.id, asks[0])
+        await trio.sleep(0.5)
+        assert players[0].machine.commands == []
+        await ask(ada, heard, 5.0)
+        assert heard[-1] == b"0", "a new call is a new question"
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("has_asked_since", [False, True])
