@@ -271,14 +271,14 @@ class Hosting:
             self._send_answer(caller, Verdict.APPLIED, reply)
         elif not sessions.is_new(caller):
             self._send_answer(caller, Verdict.UNKNOWN, b"")
+        elif mark is not None and fate is Fate.DONE:
+            self._send_answer(caller, Verdict.APPLIED, keys.reply(member, mark.key))
+        elif fate is not Fate.NEW:
+            self._send_answer(caller, Verdict.MISUSED if fate is Fate.MISUSED else Verdict.UNKNOWN, b"")
         elif (reason := self._refusal(caller, mark)) is not None:
             self._send_answer(caller, Verdict.REFUSED, reason.encode())
-        elif mark is None or fate is Fate.NEW:
-            return False
-        elif fate is Fate.DONE:
-            self._send_answer(caller, Verdict.APPLIED, keys.reply(member, mark.key))
         else:
-            self._send_answer(caller, Verdict.MISUSED if fate is Fate.MISUSED else Verdict.UNKNOWN, b"")
+            return False
         return True
 
     def _refusal(self, caller: Caller, mark: Mark | None) -> str | None:
