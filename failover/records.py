@@ -195,5 +195,5 @@ class SystemCommand:
     action: Command
 
 
-RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: KeyedCommand})
+RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 5: KeyedCommand})
 ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})

@@ -167,6 +167,6 @@ WIRE = Codec(
         74: AskIntroduction,
         75: Introduction,
         76: JoinPending,
-        77: KeyedAsk,
+        78: KeyedAsk,
     }
 )
