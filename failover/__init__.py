@@ -10,8 +10,9 @@ General layout, from the front door inwards:
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about
   joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
-  machine, `sessions` for exactly-once, the `directory`), `neighbours` (who the others are),
-  `snapshotting`, `watching`, and the unreliable `lane`. `codes` turns what was read aloud into a ticket.
+  machine, `sessions` and `keys` for exactly-once, the `directory`), `neighbours` (who the others are),
+  `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the unreliable `lane`. `codes` turns what
+  was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
@@ -34,6 +35,7 @@ from failover.errors import (
     Closed,
     FailoverError,
     LossNotAccepted,
+    MachineFailed,
     MalformedBytes,
     NotAdmitted,
     NotHost,
@@ -113,6 +115,7 @@ __all__ = [
     "LogIndex",
     "Loss",
     "LossNotAccepted",
+    "MachineFailed",
     "MalformedBytes",
     "Member",
     "MemberId",

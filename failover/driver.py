@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NoReturn, Protocol, TypeVar
 
 import trio
@@ -122,23 +123,36 @@ class Driver:
 
     async def read(self) -> NoReturn:
         """Take in datagrams until cancelled."""
-        receive, take_in = self._transport.receive_nowait, self.peers.datagram_received
         while True:
             await self._transport.wait_readable()
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        receive, take_in = self._transport.receive_nowait, self.peers.datagram_received
+        now = self.clock()
+        if now >= self._wake_at:
+            self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
             now = self.clock()
-            if now >= self._wake_at:
-                self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
-                now = self.clock()
-            for _ in range(DRAIN_MAX):
-                datagram = receive()
-                if datagram is None:
-                    break
-                take_in(datagram[0], datagram[1], now)
-            if now < self._due and not self._is_dirty and not self.peers.has_news:
-                # Nothing for the core: acknowledgements, or what came over the lane, sixty times a second of each.
-                self._wake_by(self.peers.deadline)
-            else:
-                self.round()
+        for _ in range(DRAIN_MAX):
+            datagram = receive()
+            if datagram is None:
+                break
+            take_in(datagram[0], datagram[1], now)
+        if now < self._due and not self._is_dirty and not self.peers.has_news:
+            # Nothing for the core: acknowledgements, or what came over the lane, sixty times a second of each.
+            self._wake_by(self.peers.deadline)
+        else:
+            self.round()
+
+    def between(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same pieces; before each the pump has a turn, for whoever takes them and cannot be interrupted.
+
+        What waits for a task has to wait on, the disk's answers too. But heartbeats are heard and answered.
+        """
+        for piece in pieces:
+            if not self._is_stopped:
+                self._take_turn()
+            yield piece
 
     async def keep_time(self) -> NoReturn:
         """Meet deadlines and calls until cancelled."""

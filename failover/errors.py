@@ -18,7 +18,8 @@ FailoverError
 ├── StorageCorrupt          the file is damaged; names it and says what to do; nothing was changed
 ├── StorageMissing          no identity stored, and neither `ticket` nor `found` was given
 ├── StorageFailed           the disk refused (full, read-only); what was accepted before is kept
-├── ApplyFailed             the application's `apply` raised; has the entry's index and the original as cause
+├── MachineFailed           the application's machine raised; has the method, the index, the original as cause
+│   └── ApplyFailed         the same in `apply`: at this very entry
 └── MalformedBytes          bytes from outside break a rule; caught, counted and dropped inside the library
 """
 
@@ -98,13 +99,25 @@ class StorageFailed(FailoverError):
     """The disk refused a write (full, read-only, failing). Everything accepted before is kept."""
 
 
-class ApplyFailed(FailoverError):
+class MachineFailed(FailoverError):
+    """The application's machine raised in `method`, with the log applied up to `index`; the cause is the original.
+
+    This member has stopped, since nobody knows what state its machine is in; the others go on.
+    """
+
+    def __init__(self, method: str, index: int, message: str) -> None:
+        """Say where it happened and what was raised."""
+        super().__init__(f"{method} raised at log index {index}: {message}")
+        self.method = method
+        self.index = index
+
+
+class ApplyFailed(MachineFailed):
     """The application's `apply` raised at `index`; the original exception is the cause."""
 
     def __init__(self, index: int, message: str) -> None:
         """Say where it happened and what was raised."""
-        super().__init__(f"apply raised at log index {index}: {message}")
-        self.index = index
+        super().__init__("apply", index, message)
 
 
 class MalformedBytes(FailoverError):

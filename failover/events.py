@@ -132,9 +132,14 @@ class MemberLeft:
 
 @dataclass(frozen=True, slots=True)
 class StateDiverged:
-    """Members that applied the same entries have different states: `apply` is not deterministic."""
+    """Members that applied the same entries have different states: `apply` is not deterministic.
+
+    A member that differs from the host hears it, and the host hears it of each such member. Nothing else is done:
+    docs/how-to/ask-once.md says what you can do.
+    """
 
     index: LogIndex
+    """Where they were compared; they may differ since any entry after the last comparison."""
     member: MemberId
     """With whom the digests differ."""
 

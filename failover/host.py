@@ -16,7 +16,7 @@ import trio
 
 from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.ids import Epoch, LogIndex, MemberId
-from failover.records import COMMAND_SIZE_MAX, Caller
+from failover.records import COMMAND_SIZE_MAX, Caller, Mark
 
 if TYPE_CHECKING:
     from failover.lane import Lane, Unreliable
@@ -30,7 +30,7 @@ AHEAD_MAX = 4096
 class Desk(Protocol):
     """What a tenure needs from the driver."""
 
-    def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
+    def propose(self, command: bytes, caller: Caller | None, mark: Mark | None) -> LogIndex | None:
         """Append a command; None if the tenure is over."""
 
     def next_index(self) -> LogIndex:
@@ -107,12 +107,13 @@ class Commit:
 class Request:
     """A request of some member to this host. One request, at most one command."""
 
-    __slots__ = ("_is_answered", "_tenure", "body", "caller")
+    __slots__ = ("_is_answered", "_tenure", "body", "caller", "mark")
 
-    def __init__(self, tenure: Tenure, caller: Caller, body: bytes) -> None:
+    def __init__(self, tenure: Tenure, caller: Caller, body: bytes, mark: Mark | None = None) -> None:
         self._tenure = tenure
         self._is_answered = False
         self.caller = caller
+        self.mark = mark
         self.body = body
         """What the member sent."""
 
@@ -173,7 +174,8 @@ def propose(tenure: Tenure, command: bytes, answering: Request | None) -> LogInd
     if answering is not None:
         answering.check_unanswered()
     tenure.check()
-    index = tenure.desk.propose(command, answering.caller if answering else None)
+    caller, mark = (answering.caller, answering.mark) if answering else (None, None)
+    index = tenure.desk.propose(command, caller, mark)
     if index is None:
         tenure.check()
         return None

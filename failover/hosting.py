@@ -6,7 +6,7 @@ one has unwound. What a request needs to happen once is looked up here before it
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -17,17 +17,17 @@ from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.keys import Fate, digest_of
 from failover.lane import Lane
-from failover.records import RECORDS, AppCommand, Caller
+from failover.records import RECORDS, AppCommand, Caller, KeyedCommand, Mark
 from failover.replica import Applied, Replica
 from failover.settings import Settings
 from failover.surroundings import Surroundings
-from failover.wire import Answer, Ask, Verdict
+from failover.wire import Answer, Ask, KeyedAsk, Verdict
 
 Key = tuple[MemberId, int, int]
 """A request: its sender, session and number."""
 Serve = Callable[[Host], Awaitable[None]]
-REFUSALS_KEPT = 1024
 LAST_BACK_OFF_S = 300.0
 WATCH_S = 0.25
 
@@ -79,12 +79,15 @@ class Hosting:
         """What the server function raised, if that ends the tenure."""
         self._time_base_us = 0
         self._clock_base = 0.0
-        self._early: deque[tuple[MemberId, Ask]] = deque(maxlen=WAITING_MAX)
+        self._early: deque[tuple[MemberId, Ask | KeyedAsk]] = deque(maxlen=WAITING_MAX)
         """Requests for a term in which this member leads and does not host yet."""
-        self._under_way: set[Key] = set()
+        self._under_way: dict[Key, Mark | None] = {}
+        self._marks: set[tuple[MemberId, bytes]] = set()
+        """Whose keys are under way: another request with the same one waits for what comes of the first."""
         self._newest: dict[MemberId, tuple[int, int]] = {}
         """Of each member the present session, and below which number it waits for no answer any more."""
-        self._refused: OrderedDict[Key, str] = OrderedDict()
+        self._refused: dict[MemberId, dict[int, tuple[str, bytes | None]]] = {}
+        """What each member's present session was refused, until it says that it has heard so."""
         self.changing = Changing(me, self, driver, replica, surroundings, confirming)
         self._failures = 0
         self._back_off_s = 0.0
@@ -124,6 +127,7 @@ class Hosting:
         self._ended(tenure.epoch, reason, failure)
         self._scope.cancel()
         self._under_way.clear()
+        self._marks.clear()
         self._newest.clear()
         self._refused.clear()
         self.changing.clear()
@@ -199,8 +203,10 @@ class Hosting:
         """The newest picture of the state."""
         return self._replica.view
 
-    def propose(self, command: bytes, caller: Caller | None) -> LogIndex | None:
+    def propose(self, command: bytes, caller: Caller | None, mark: Mark | None) -> LogIndex | None:
         """Append a command of the application."""
+        if caller is not None and mark is not None:
+            return self._driver.propose(RECORDS.encode(KeyedCommand(self.time_us(), caller, mark, command)))
         return self._driver.propose(RECORDS.encode(AppCommand(self.time_us(), caller, command)))
 
     def next_index(self) -> LogIndex:
@@ -209,11 +215,11 @@ class Hosting:
 
     def refuse(self, caller: Caller, reason: str) -> None:
         """Answer that nothing will be done; a late copy of the request gets the same answer."""
-        key = _key(caller)
-        self._under_way.discard(key)
-        self._refused[key] = reason
-        if len(self._refused) > REFUSALS_KEPT:
-            self._refused.popitem(last=False)
+        mark = self._under_way.get(_key(caller))
+        self._release(caller)
+        if (caller.session, caller.number) >= self._newest.get(caller.member, (0, 0)):
+            refused = self._refused.setdefault(caller.member, {})
+            refused[caller.number] = reason, mark.key if mark else None
         self._send_answer(caller, Verdict.REFUSED, reason.encode())
 
     def time_us(self) -> int:
@@ -223,7 +229,7 @@ class Hosting:
 
     # --- requests ---
 
-    def ask(self, sender: MemberId, ask: Ask) -> None:
+    def ask(self, sender: MemberId, ask: Ask | KeyedAsk) -> None:
         """A member asks. Only for the present term: a copy that comes late must not be carried out late."""
         core = self._driver.core
         if ask.term != core.term or core.leadership is None:
@@ -234,34 +240,95 @@ class Hosting:
         assert self._replica.directory is not None
         if sender not in self._replica.directory.members:
             return  # removed: what it had answered is forgotten, and would be done again
+        if not self._is_awaited(sender, ask):
+            return
         caller = Caller(sender, ask.session, ask.number, ask.answered_below)
-        key = (sender, ask.session, ask.number)
-        self._newest[sender] = max(self._newest.get(sender, (0, 0)), (ask.session, ask.answered_below))
-        sessions = self._replica.sessions
+        mark = Mark(ask.key, digest_of(ask.body)) if isinstance(ask, KeyedAsk) else None
+        if self._is_decided(caller, mark) or not self._begins(caller, mark):
+            return
+        if isinstance(ask, Ask) and ask.is_system:
+            self.changing.take(caller, ask.body)
+        else:
+            self._give_to_serve(self.tenure, caller, ask.body, mark)
+
+    def _is_awaited(self, sender: MemberId, ask: Ask | KeyedAsk) -> bool:
+        """Whether the sender still waits for this; else it may have heard a refusal, of which nothing is left."""
+        newest = self._newest.get(sender, (0, 0))
+        if (ask.session, ask.number) < newest:
+            return False
+        if (ask.session, ask.answered_below) > newest:
+            self._newest[sender] = ask.session, ask.answered_below
+            refused = self._refused.pop(sender, {}) if ask.session == newest[0] else {}
+            if still := {number: why for number, why in refused.items() if number >= ask.answered_below}:
+                self._refused[sender] = still
+        return True
+
+    def _is_decided(self, caller: Caller, mark: Mark | None) -> bool:
+        """Answer what is decided already: done before, refused, or past what anybody remembers."""
+        sessions, keys, member = self._replica.sessions, self._replica.keys, caller.member
+        fate = Fate.NEW if mark is None else keys.fate(member, mark)
         if (reply := sessions.reply(caller)) is not None:
             self._send_answer(caller, Verdict.APPLIED, reply)
         elif not sessions.is_new(caller):
             self._send_answer(caller, Verdict.UNKNOWN, b"")
-        elif key in self._refused:
-            self._send_answer(caller, Verdict.REFUSED, self._refused[key].encode())
-        elif key not in self._under_way and self._has_room(self.tenure):
-            self._under_way.add(key)
-            if ask.is_system:
-                self.changing.take(caller, ask.body)
-            else:
-                self._give_to_serve(self.tenure, caller, ask.body)
+        elif mark is not None and fate is Fate.DONE:
+            self._send_answer(caller, Verdict.APPLIED, keys.reply(member, mark.key))
+        elif fate is not Fate.NEW:
+            self._send_answer(caller, Verdict.MISUSED if fate is Fate.MISUSED else Verdict.UNKNOWN, b"")
+        elif (reason := self._refusal(caller, mark)) is not None:
+            self._send_answer(caller, Verdict.REFUSED, reason.encode())
+        else:
+            return False
+        return True
+
+    def _refusal(self, caller: Caller, mark: Mark | None) -> str | None:
+        """Why this was refused, or a later request with the same key: it may not be done behind that."""
+        refused = self._refused.get(caller.member, {})
+        if caller.number in refused:
+            return refused[caller.number][0]
+        if mark is None:
+            return None
+        later = (why for number, (why, key) in refused.items() if number > caller.number and key == mark.key)
+        return next(later, None)
+
+    def _begins(self, caller: Caller, mark: Mark | None) -> bool:
+        """Take note that this is under way, unless it is, or there is no room; then its sender asks again."""
+        assert self.tenure is not None
+        key = _key(caller)
+        if key in self._under_way or not self._has_room(self.tenure):
+            return False
+        if mark is not None:
+            if (caller.member, mark.key) in self._marks:
+                return False  # the first may be done and this one refused: which of them would be true?
+            self._marks.add((caller.member, mark.key))
+        self._under_way[key] = mark
+        return True
+
+    def _release(self, caller: Caller) -> None:
+        """It is under way no more."""
+        mark = self._under_way.pop(_key(caller), None)
+        if mark is not None:
+            self._marks.discard((caller.member, mark.key))
 
     def _has_room(self, tenure: Tenure) -> bool:
-        """Whether one more request may wait; what its sender has given up makes room."""
+        """Whether one more request may wait; what its sender has given up makes room.
+
+        What has a key does not: its sender may ask for the same once more, and hear something else.
+        """
         if len(self._under_way) >= WAITING_MAX:
-            self._under_way = {key for key in self._under_way if key[1:] >= self._newest.get(key[0], (0, 0))}
+            newest = self._newest
+            self._under_way = {
+                key: mark
+                for key, mark in self._under_way.items()
+                if mark is not None or key[1:] >= newest.get(key[0], (0, 0))
+            }
             tenure.waiting = deque(each for each in tenure.waiting if _key(each.caller) in self._under_way)
         return len(self._under_way) < WAITING_MAX
 
-    def _give_to_serve(self, tenure: Tenure, caller: Caller, body: bytes) -> None:
+    def _give_to_serve(self, tenure: Tenure, caller: Caller, body: bytes, mark: Mark | None) -> None:
         if not tenure.waiting:
             tenure.taken_at = self._driver.clock()
-        tenure.waiting.append(Request(tenure, caller, body))
+        tenure.waiting.append(Request(tenure, caller, body, mark))
         tenure.arrived.set()
 
     def applied(self, applied: Applied) -> None:
@@ -276,7 +343,7 @@ class Hosting:
             commit.done.set()
         caller = applied.caller
         if caller is not None:
-            self._under_way.discard(_key(caller))
+            self._release(caller)
             if applied.reply is not None:
                 self._send_answer(caller, Verdict.APPLIED, applied.reply)
 
@@ -287,16 +354,16 @@ class Hosting:
 
     def let_ask_again(self, caller: Caller) -> None:
         """Nothing came of it yet: its sender will ask again."""
-        self._under_way.discard(_key(caller))
+        self._release(caller)
 
     def keep_waiting(self, caller: Caller) -> None:
         """Nothing came of it yet, and will not before somebody decides."""
-        self._under_way.discard(_key(caller))
+        self._release(caller)
         self._send_answer(caller, Verdict.WAITING, b"")
 
     def answer(self, caller: Caller, reply: bytes) -> None:
         """Answer what needs nothing to be appended."""
-        self._under_way.discard(_key(caller))
+        self._release(caller)
         self._send_answer(caller, Verdict.APPLIED, reply)
 
     def _send_answer(self, caller: Caller, verdict: Verdict, body: bytes) -> None:

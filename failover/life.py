@@ -12,7 +12,7 @@ import trio
 from failover.admission import Admission
 from failover.confirming import Confirming
 from failover.driver import Driver
-from failover.errors import ApplyFailed, Closed, OutcomeUnknown
+from failover.errors import Closed, MachineFailed, OutcomeUnknown
 from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
 from failover.generations import Generations
 from failover.hosting import Hosting, Serve
@@ -40,6 +40,7 @@ from failover.wire import (
     Farewell,
     Introduction,
     JoinRequest,
+    KeyedAsk,
     Lineage,
 )
 
@@ -138,14 +139,17 @@ class Life:
 
     def apply(self, entries: tuple[Entry, ...]) -> None:
         """Apply, answer, compare."""
+        try:
+            self._apply(entries)
+        except MachineFailed as error:
+            self.stop(error)
+            raise
+
+    def _apply(self, entries: tuple[Entry, ...]) -> None:
         replica, hosting, me = self.replica, self.hosting, self.me
         directory = replica.directory
         for entry in entries:
-            try:
-                applied = replica.apply(entry)
-            except ApplyFailed as error:
-                self.stop(error)
-                raise
+            applied = replica.apply(entry)
             if applied.caller is not None and applied.caller.member == me and applied.reply is not None:
                 self.requests.applied(applied.caller, applied.reply)
             hosting.applied(applied)
@@ -165,7 +169,7 @@ class Life:
     def message(self, sender: MemberId, message: object) -> None:
         """A message of the layers above the core."""
         match message:
-            case Ask():
+            case Ask() | KeyedAsk():
                 self.hosting.ask(sender, message)
             case Answer():
                 self.requests.answered(message)
@@ -242,7 +246,7 @@ class Life:
 
     # --- asking ---
 
-    def send_ask(self, host: MemberId, ask: Ask) -> None:
+    def send_ask(self, host: MemberId, ask: Ask | KeyedAsk) -> None:
         """Bring a request of this member before the host."""
         if host == self.me:
             self.hosting.ask(self.me, ask)
@@ -361,7 +365,7 @@ class Life:
             self._emit(MemberLeft(action.member, ""))
 
     def _note_digest(self, index: LogIndex) -> None:
-        digest = self.replica.machine.digest()
+        digest = self.replica.digest()
         _keep(self._digests, index, digest)
         if self.hosting.tenure is not None:
             for member in self.replica.directory.members if self.replica.directory else ():
@@ -373,7 +377,8 @@ class Life:
     def _compare_digest(self, sender: MemberId, report: DigestReport) -> None:
         index = LogIndex(report.index)
         ours = self._digests.get(index)
-        if ours is None and index > self.replica.applied_index and sender == self.driver.core.leader:
+        may_host = self.driver.core.leader in (sender, None)  # who has just started has not heard of a host yet
+        if ours is None and index > self.replica.applied_index and may_host:
             _keep(self._reported, index, (sender, report))  # the host applies first, and says so at once
         if ours is None or ours == report.digest:
             return

@@ -27,7 +27,10 @@ class Context:
 
 
 class StateMachine(Protocol):
-    """The application's state. All methods but `view` are called from the member's thread alone."""
+    """The application's state. All methods but `view` are called from the member's thread alone.
+
+    If one raises, its member stops with `MachineFailed`, which names the method and the index; the others go on.
+    """
 
     def apply(self, command: bytes, context: Context) -> bytes:
         """Carry out one command and return the reply for its sender.
@@ -53,7 +56,12 @@ class StateMachine(Protocol):
         ...
 
     def restore(self, chunks: Iterable[bytes]) -> None:
-        """Replace the whole state by what `snapshot` yielded once, here or on another member."""
+        """Replace the whole state by what `snapshot` yielded once, here or on another member.
+
+        The chunks are cut anew, 64 KiB or so each. Take them one at a time: with each the member gets a turn to
+        answer heartbeats, and calls nothing of the machine meanwhile. Who first joins all of 64 MiB and then reads
+        it in one go keeps the member silent for as long as that takes, which may cost a voter's host its lease.
+        """
         ...
 
     def digest(self) -> bytes:

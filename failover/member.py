@@ -105,7 +105,7 @@ class Member:
             applied_index=core.applied_index,
             durable_index=core.durable_index,
             snapshot_index=core.log.snapshot_index,
-            digest=self._running.replica.machine.digest(),
+            digest=self._running.replica.digest(),
             members=members,
             left_behind=tuple(directory.former) if directory else (),
             failures_survived=membership.survivable(here) if membership and leadership else None,
@@ -114,6 +114,7 @@ class Member:
             timeline=tuple(self._life.watch.timeline),
             dropped=self._running.dropped(),
             trouble=self._life.trouble,
+            slow_snapshot_ms=self._life.snapshots.watch.slow_ms,
         )
 
     def _member_status(
@@ -137,25 +138,45 @@ class Member:
 
     # --- calls ---
 
-    async def request(self, body: bytes, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # also a promise
+    async def request(
+        self,
+        body: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109  # also a promise
+        *,
+        key: bytes | None = None,
+    ) -> bytes:
         """Ask the host, whoever that is by then, and return the reply.
 
         Args:
             body: 1 to 65,536 bytes, for the server function, or for `apply` where there is none.
             timeout: seconds; None = `Settings.request_timeout_s`.
+            key: 1 to 64 bytes that name this request, such as `new_key` gives. Who asks with it again, also after
+                a restart from the same storage, gets the same reply, and nothing is done twice. New keys must be
+                above this member's earlier ones, as bytes. The largest 256 are kept, and 4 MiB of the replies of
+                all members; a key that is not above those forgotten is never carried out.
 
         Returns:
             `apply`'s reply. The request took effect exactly once.
 
         Raises:
             Refused: the server function refused; nothing happened.
-            OutcomeUnknown: no answer in time, or this member was closed; it may have happened.
+            OutcomeUnknown: no answer in time, or this member was closed, or the key is past the horizon; it may
+                have happened.
+            NotHost: there was nobody to ask in all the time; nothing happened.
             Closed: this member was closed before; nothing happened.
+            UsageError: a wrong size, or this key was used for another body; nothing happened.
 
         Cancelled, it may happen or not, at most once. At most 64 requests of a member are under way; more wait.
         """
         limit = self._running.settings.request_timeout_s if timeout is None else timeout
-        return await self._running.requests.request(body, timeout_s=limit)
+        return await self._running.requests.request(body, timeout_s=limit, key=key)
+
+    def new_key(self) -> bytes:
+        """Make a key for `request`, above all keys that this member made before, also in earlier runs.
+
+        Keep it where it survives a crash before you ask with it. It is good for this member's storage alone.
+        """
+        return self._running.requests.new_key()
 
     def events(self) -> AsyncIterator[Event]:
         """Yield what happens, for one reader; ends after `Stopped`. The loop may be left and entered again."""
@@ -436,7 +457,11 @@ async def open_member(
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
         PortInUse, BadAddress: the socket could not be opened, or one of `addresses` is none.
+        MachineFailed: the machine could not be restored from the storage.
         BadSettings: a file that `settings.net` asks for cannot be made.
+
+    A stored state is restored before anything else in this thread runs on: 64 MiB in a second or less, as fast as
+    the machine is. A program that must not stand still for that uses `start_member`.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """

@@ -18,6 +18,7 @@ from failover.net.context import Secrets
 
 COMMAND_SIZE_MAX = 65_536
 NAME_SIZE_MAX = 64
+REQUEST_KEY_SIZE_MAX = 64
 USES_MAX = 64
 """Of an invite."""
 TERMS_MAX = 8
@@ -40,6 +41,7 @@ _NEVER_SHOWN = (
 Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
 Key = Annotated[bytes, MaxSize(32)]
+RequestKey = Annotated[bytes, MaxSize(REQUEST_KEY_SIZE_MAX)]
 Addresses = Annotated[tuple[Annotated[str, MaxSize(ADDRESS_SIZE_MAX)], ...], MaxSize(ADDRESSES_MAX)]
 
 
@@ -136,6 +138,26 @@ class AppCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """By what a request is known again after its sender has restarted."""
+
+    key: RequestKey
+    """The sender's own."""
+    asked: Key
+    """A digest of the request's body: another body under the same key is another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedCommand:
+    """A command of the application, in answer to a request that carries a key."""
+
+    time_us: int
+    caller: Caller
+    mark: Mark
+    body: Command
+
+
+@dataclass(frozen=True, slots=True)
 class OpenInvite:
     """Let somebody in who holds this secret."""
 
@@ -204,5 +226,5 @@ class SystemCommand:
     action: Command
 
 
-RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: NewGeneration})
+RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: NewGeneration, 5: KeyedCommand})
 ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})

@@ -30,7 +30,7 @@ from failover.net.peers import Peers
 from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, CONTACTS_MAX, Contact, Ticket
 from failover.raft.effects import HardState
 from failover.raft.messages import Entry
-from failover.records import RECORDS, Ancestor, AppCommand, MemberInfo
+from failover.records import RECORDS, Ancestor, AppCommand, KeyedCommand, MemberInfo
 from failover.storage.contract import Identity, Storage
 from failover.wire import WIRE, JoinAccepted
 
@@ -154,7 +154,7 @@ def _lines(entries: Iterable[Entry]) -> Iterator[str]:
     """The application's commands. The library's own say nothing that is of use elsewhere, and hold secrets."""
     for entry in entries:
         record = RECORDS.decode_untrusted(entry.command) if entry.command else None
-        if isinstance(record, AppCommand):
+        if isinstance(record, AppCommand | KeyedCommand):
             sender = record.caller.member.hex() if record.caller is not None else None
             command = base64.b64encode(record.body).decode()
             line = {"index": entry.index, "term": entry.term, "time": record.time_us / 1e6}

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cbor2
-
 from failover.directory import Directory
 from failover.errors import ApplyFailed
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
+from failover.keys import Fate, KeyTable
 from failover.machine import Context, StateMachine
 from failover.net.context import Secrets
+from failover.pieces import blamed, blaming
 from failover.raft.messages import Entry
 from failover.records import (
     ACTIONS,
@@ -26,6 +26,7 @@ from failover.records import (
     Caller,
     Depart,
     Founding,
+    KeyedCommand,
     MemberInfo,
     NewGeneration,
     OpenInvite,
@@ -34,6 +35,9 @@ from failover.records import (
     TermEnd,
 )
 from failover.sessions import Sessions
+from failover.snapshot_format import chained, framed, unframed
+
+DIGEST_SIZE_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,13 @@ class Replica:
     def __init__(self, machine: StateMachine) -> None:
         self.machine = machine
         self.sessions = Sessions()
+        self.keys = KeyTable()
         self.directory: Directory | None = None
         self.time_us = 0
         """The newest cluster time in the log."""
         self.applied_index = LogIndex(0)
-        self.view: object = machine.view()
+        with blaming("view", self.applied_index):
+            self.view: object = machine.view()
 
     def apply(self, entry: Entry) -> Applied:
         """Carry out one committed entry.
@@ -73,6 +79,9 @@ class Replica:
         if isinstance(record, AppCommand):
             self.time_us = max(self.time_us, record.time_us)
             return self._once(entry, record.caller, lambda: self._apply_to_machine(entry, record), None)
+        if isinstance(record, KeyedCommand):
+            self.time_us = max(self.time_us, record.time_us)
+            return self._once_by_key(entry, record)
         if isinstance(record, SystemCommand):
             self.time_us = max(self.time_us, record.time_us)
             action = ACTIONS.decode_untrusted(record.action)
@@ -88,27 +97,46 @@ class Replica:
 
     def refresh_view(self) -> None:
         """Take a new picture of the machine; called once for a batch of entries."""
-        self.view = self.machine.view()
+        with blaming("view", self.applied_index):
+            self.view = self.machine.view()
+
+    def digest(self) -> bytes:
+        """Of the machine's state."""
+        with blaming("digest", self.applied_index):
+            digest = self.machine.digest()
+            if not isinstance(digest, bytes) or len(digest) > DIGEST_SIZE_MAX:
+                raise TypeError(f"it returned {digest!r:.80}, not 4 to {DIGEST_SIZE_MAX} bytes")
+            return digest
 
     def knows_invite(self, invite: bytes) -> bool:
         """Whether it was not closed since it was opened."""
         return self.directory is not None and invite in self.directory.invites
 
     def snapshot(self) -> Iterator[bytes]:
-        """The whole replicated state in pieces; what is applied after this call is not in it."""
-        head = cbor2.dumps([self.time_us, self.sessions.dump(), _dump_directory(self.directory)])
-        pieces = self.machine.snapshot()
+        """The whole replicated state in pieces; what is applied after this call is not in it.
+
+        Raises:
+            MachineFailed: the machine raised, here or while the pieces are taken; this member must stop.
+        """
+        tables = [self.time_us, self.sessions.dump(), _dump_directory(self.directory), self.keys.dump()]
+        with blaming("snapshot", self.applied_index):
+            pieces = blamed(iter(self.machine.snapshot()), self.applied_index)
         # A generator does nothing before its first piece is asked for; what it freezes, it must freeze now.
-        return _framed(head, next(pieces, b""), pieces)
+        return framed(tables, next(pieces, b""), pieces)
 
     def restore(self, index: LogIndex, chunks: Iterable[bytes]) -> None:
-        """Replace the whole replicated state by a snapshot that stands at `index`."""
+        """Replace the whole replicated state by a snapshot that stands at `index`.
+
+        Raises:
+            MachineFailed: the machine raised; this member must stop.
+        """
         rest = iter(chunks)
-        head, first = _unframed(rest)
-        self.time_us, sessions, directory = cbor2.loads(head)
+        (time_us, sessions, directory, *keys), first = unframed(rest)  # versions without keys have three
+        with blaming("restore", index):
+            self.machine.restore(chained(first, rest))
+        self.time_us, self.directory = time_us, _load_directory(directory)
         self.sessions.load(sessions)
-        self.directory = _load_directory(directory)
-        self.machine.restore(_chain(first, rest))
+        self.keys.load(*keys or ((),))
         self.applied_index = index
         self.refresh_view()
 
@@ -120,18 +148,38 @@ class Replica:
         is_new = self._is_member(caller) and self.sessions.is_new(caller)
         # A change of membership is in force since it was appended: the directory follows it, whoever asked for it.
         if not is_new and entry.membership is None:
-            return Applied(entry, caller, self.sessions.reply(caller) if self._is_member(caller) else None)
+            return self._known(entry, caller)
         reply = carry_out()
         if is_new and self._is_member(caller):
             self.sessions.add(caller, reply)
         return Applied(entry, caller, reply, action)
+
+    def _known(self, entry: Entry, caller: Caller) -> Applied:
+        """What is not carried out, because it had been before, or its caller is gone."""
+        return Applied(entry, caller, self.sessions.reply(caller) if self._is_member(caller) else None)
+
+    def _once_by_key(self, entry: Entry, record: KeyedCommand) -> Applied:
+        """Carry out what has a key, or find what came of it when an earlier run of its sender asked for it."""
+        caller, mark = record.caller, record.mark
+        if not self._is_member(caller) or not self.sessions.is_new(caller):
+            return self._known(entry, caller)
+        match self.keys.fate(caller.member, mark):
+            case Fate.NEW:
+                reply = self._apply_to_machine(entry, record)
+                self.keys.add(caller.member, mark, reply)
+            case Fate.DONE:
+                reply = self.keys.reply(caller.member, mark.key)
+            case _:
+                return Applied(entry, caller)  # its sender asks again, and is told why
+        self.sessions.add(caller, reply)
+        return Applied(entry, caller, reply)
 
     def _is_member(self, caller: Caller) -> bool:
         """What a removed member had done is forgotten, and must not be done again."""
         assert self.directory is not None
         return caller.member in self.directory.members
 
-    def _apply_to_machine(self, entry: Entry, record: AppCommand) -> bytes:
+    def _apply_to_machine(self, entry: Entry, record: AppCommand | KeyedCommand) -> bytes:
         assert self.directory is not None
         sender = record.caller.member if record.caller else None
         epoch = Epoch(self.directory.generation, Term(entry.term))
@@ -148,35 +196,8 @@ class Replica:
         self.directory, reply = self.directory.after(action)
         if isinstance(action, Depart):
             self.sessions.forget(action.member)
+            self.keys.forget(action.member)
         return reply
-
-
-_LENGTH_SIZE = 4
-
-
-def _framed(head: bytes, first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield len(head).to_bytes(_LENGTH_SIZE, "little") + head
-    yield from _chain(first, rest)
-
-
-def _unframed(chunks: Iterator[bytes]) -> tuple[bytes, bytes]:
-    """The head of a snapshot, and what was read beyond it; chunks may have been cut anew on the way."""
-    held = b""
-    while len(held) < _LENGTH_SIZE:
-        held += next(chunks)
-    end = _LENGTH_SIZE + int.from_bytes(held[:_LENGTH_SIZE], "little")
-    parts, size = [held], len(held)
-    while size < end:
-        parts.append(next(chunks))
-        size += len(parts[-1])
-    held = b"".join(parts)
-    return held[_LENGTH_SIZE:end], held[end:]
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    if first:
-        yield first
-    yield from rest
 
 
 def _dump_directory(directory: Directory | None) -> list[object]:

@@ -33,7 +33,7 @@ from failover.settings import Settings
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
 from failover.whereabouts import Whereabouts
-from failover.wire import WIRE, Ask
+from failover.wire import WIRE, Ask, KeyedAsk
 
 log = logging.getLogger("failover")
 
@@ -310,7 +310,7 @@ class Running:
             log.error("member %s stops: %r", self.id.hex()[:8], error, exc_info=error)
         self.life.stop(error)
 
-    def _send_ask(self, host: MemberId, ask: Ask) -> None:
+    def _send_ask(self, host: MemberId, ask: Ask | KeyedAsk) -> None:
         self.life.send_ask(host, ask)  # made after the requests, which it needs
 
     def _disk_is_troubled(self, trouble: str) -> None:

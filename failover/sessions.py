@@ -2,7 +2,8 @@
 
 A caller numbers its requests and says up to where it has the answers. A number that was carried out is answered
 from here; one that the caller has long had the answer of, or of a process that has since restarted, is not
-carried out at all. (The dissertation's 6.3, with acknowledgements in place of a guessed expiry.)
+carried out at all. (The dissertation's 6.3, with acknowledgements in place of a guessed expiry.) What outlives a
+process is in `keys`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from failover.records import Caller
 OUTSTANDING_MAX = 64
 """A caller has at most so many requests unanswered."""
 WINDOW = 2 * OUTSTANDING_MAX
-"""Its numbers stay within so many of the oldest unanswered one; the table keeps at most so many replies of it."""
+"""Its numbers stay within so many of the oldest unanswered one; the table keeps at most so many replies of it.
+
+With replies of the full 64 KiB that is 8 MiB for each member; all that the table may ever hold."""
 
 
 @dataclass(slots=True)

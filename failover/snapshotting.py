@@ -23,6 +23,7 @@ import trio
 from failover.driver import Driver
 from failover.errors import StorageFailed
 from failover.ids import LogIndex, MemberId, Term
+from failover.pieces import PieceWatch
 from failover.raft.effects import SnapshotMeta
 from failover.raft.messages import InstallSnapshot
 from failover.replica import Replica
@@ -38,6 +39,8 @@ HASHED_AT_ONCE = 4 * 1024 * 1024
 """In one job of the writer: some milliseconds."""
 COPIED_AT_ONCE = 1024 * 1024
 """In one job of the writer: reading costs no sync."""
+RESTORED_AT_ONCE = 64 * 1024
+"""The pump has a turn before each: a machine written in Python takes some milliseconds for so many bytes."""
 COPY_TRIES = 3
 """A snapshot that makes way for a newer one while it is read is read again so often."""
 COPY_KEPT_S = 60.0
@@ -210,6 +213,7 @@ class Snapshots:
         """Held by whoever stores one: a storage takes one at a time, and beginning another abandons the first."""
         self._received_count = 0
         """Snapshots from a leader: one of our own that is being stored meanwhile makes way."""
+        self.watch = PieceWatch(driver.clock)
         self._copying = trio.Lock()
         self._copy: _Copy | None = None
         driver.peers.set_open_sink(self.open_sink)
@@ -223,7 +227,13 @@ class Snapshots:
         at, term = core.log.membership_at(index), core.log.term_at(index)
         assert at is not None and term is not None
         meta = SnapshotMeta(LogIndex(index), term, at.membership, at.index)
-        self._nursery.start_soon(self._collect, meta, self._replica.snapshot())
+        try:
+            with self.watch.piece():
+                pieces = self._replica.snapshot()
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._nursery.start_soon(self._collect, meta, self.watch.timed(pieces))
 
     async def _collect(self, meta: SnapshotMeta, pieces: Iterator[bytes]) -> None:
         received_before = self._received_count
@@ -297,7 +307,12 @@ class Snapshots:
     async def _install(self, meta: SnapshotMeta, file: IO[bytes]) -> None:
         await self._store(meta, _steps(file), replaces_log=True)
         file.seek(0)
-        self._replica.restore(meta.last_index, iter(partial(file.read, PIECE), b""))
+        chunks = self._driver.between(iter(partial(file.read, RESTORED_AT_ONCE), b""))
+        try:
+            self._replica.restore(meta.last_index, chunks)
+        except Exception as error:  # the application's: half of a state is none
+            self._failed(error)
+            return
         file.close()
         self._restored()
         self._driver.snapshot_installed()

@@ -129,3 +129,6 @@ class Status:
     """Every datagram, frame and message that was dropped, by reason; docs/reference/counters.md explains each."""
     trouble: str
     """What the disk complains of at present; empty if all is well."""
+    slow_snapshot_ms: float
+    """The longest that the machine took for a piece of a snapshot, if that is too long: five in a row over 5 ms,
+    or one over 50. Heartbeats wait for it. 0 if all is well."""

@@ -161,9 +161,13 @@ class MemberThread:
 
     # --- calling: each returns a future at once ---
 
-    def request(self, body: bytes, timeout: float | None = None) -> Future[bytes]:
+    def request(self, body: bytes, timeout: float | None = None, *, key: bytes | None = None) -> Future[bytes]:
         """`Member.request`. Cancelling the future does not call the request back."""
-        return self._call(lambda: self._member.request(body, timeout))
+        return self._call(lambda: self._member.request(body, timeout, key=key))
+
+    def new_key(self) -> bytes:
+        """`Member.new_key`, at once, from any thread."""
+        return self._member.new_key()
 
     def invite(self, *, uses: int = 1, expires_s: float = 86_400.0) -> Future[str]:
         """`Member.invite`."""

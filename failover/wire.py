@@ -14,7 +14,7 @@ from failover.ids import Generation, MemberId, Term
 from failover.net.bounds import MaxSize, Range
 from failover.net.codec import CORE_KINDS, Codec
 from failover.net.context import Secrets
-from failover.records import Addresses, Ancestor, Command, Key, MemberInfo, Name
+from failover.records import Addresses, Ancestor, Command, Key, MemberInfo, Name, RequestKey
 
 LINE_MAX = 5
 """As many as fit into a datagram."""
@@ -33,6 +33,18 @@ class Ask:
     body: Command
 
 
+@dataclass(frozen=True, slots=True)
+class KeyedAsk:
+    """An `Ask` of the application that carries a key, by which it is known again after a restart of its sender."""
+
+    term: Term
+    session: int
+    number: int
+    answered_below: int
+    key: RequestKey
+    body: Command
+
+
 class Verdict(IntEnum):
     """How a request went."""
 
@@ -42,6 +54,8 @@ class Verdict(IntEnum):
     """Past the horizon of exactly once: it may have been carried out."""
     WAITING = 4
     """Not decided yet: nothing happened, ask again as something new."""
+    MISUSED = 5
+    """The key was used for a request with another body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Answer:
     term: Term
     session: int
     number: int
-    verdict: Annotated[int, Range(1, 4)]
+    verdict: Annotated[int, Range(1, 5)]
     body: Command
 
 
@@ -167,5 +181,6 @@ WIRE = Codec(
         75: Introduction,
         76: JoinPending,
         77: Lineage,
+        78: KeyedAsk,
     }
 )

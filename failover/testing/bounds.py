@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from failover.changing import CHANGES_MAX
 from failover.driver import HELD_MAX
 from failover.host import WAITING_MAX
-from failover.hosting import REFUSALS_KEPT
 from failover.inbox import EVENTS_MAX
+from failover.keys import KEPT_BYTES_MAX
 from failover.life import DIGESTS_KEPT
 from failover.net.channels import CHANNELS_MAX, PROVISIONAL_MAX
 from failover.net.peer import INBOX_MAX
@@ -34,7 +34,8 @@ def tables(running: Running) -> dict[str, tuple[int, int]]:
         "requests of this member": (len(running.requests._pending), OUTSTANDING_MAX),
         "early requests": (len(hosting._early), WAITING_MAX),
         "requests under way": (len(hosting._under_way), WAITING_MAX + CHANGES_MAX),
-        "refusals": (len(hosting._refused), REFUSALS_KEPT),
+        "refusals": (sum(map(len, hosting._refused.values())), WINDOW * members),
+        "bytes of keys": (running.replica.keys.size, KEPT_BYTES_MAX),
         "changes of membership": (len(hosting.changing._changes), CHANGES_MAX),
         "events": (len(running.events._events), EVENTS_MAX + SLACK),
         "digests": (len(life._digests), DIGESTS_KEPT),

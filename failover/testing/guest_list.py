@@ -17,6 +17,7 @@ import trio
 
 from failover.errors import Closed, NotHost, OutcomeUnknown, Refused
 from failover.host import Host
+from failover.ids import MemberId
 from failover.machine import Context
 from failover.member import Member
 from failover.testing.history import History
@@ -98,6 +99,8 @@ class Habits:
     """So many requests the server function refuses."""
     fails: float = 0.0
     """In so many tenures the server function raises after some time, or takes no request any more."""
+    keyed: float = 0.3
+    """So many requests carry a key, and are asked again, also after restarts, until all is known of them."""
     lingers: float = 0.0
     """So many tenures end with a server function that takes its time."""
 
@@ -125,6 +128,8 @@ class GuestBook:
         """From now on the server function does its best."""
         self._habits = habits or Habits()
         self._number = 0
+        self._open: dict[MemberId, dict[bytes, tuple[int, bytes]]] = {}
+        """What each player's saved game has open: with which key it asked for which item, as which operation."""
 
     async def serve(self, host: Host) -> None:
         """The server function: takes requests, and puts items on the list itself from time to time."""
@@ -183,6 +188,9 @@ class GuestBook:
         """Play one member."""
         name = member.status().name
         async with trio.open_nursery() as nursery:
+            for key in self._open.get(member.id, {}):  # of an earlier run, which was killed
+                self._note("asked again after a restart")
+                nursery.start_soon(self._settle, member, key)
             for number in range(self._habits.at_once):
                 nursery.start_soon(self._ask, member, f"{name}/{number}", dice)
 
@@ -200,9 +208,30 @@ class GuestBook:
             await trio.sleep(dice.expovariate(1 / self._habits.every_s))
             if dice.random() < READS:
                 await self._read(name, member)
+            elif dice.random() < self._habits.keyed:
+                number = self._begin(name, Append(item := self._new_item(dice.randrange(self._habits.size_max))))
+                key = member.new_key()
+                self._open.setdefault(member.id, {})[key] = number, item
+                await self._settle(member, key)
             else:
                 number = self._begin(name, Append(item := self._new_item(dice.randrange(self._habits.size_max))))
                 await self._hear(number, partial(member.request, item, timeout=dice.choice((1.0, 5.0, 30.0))))
+
+    async def _settle(self, member: Member, key: bytes) -> None:
+        """Ask with a key until it is known what became of it; if this run ends before, the next goes on."""
+        number, item = self._open[member.id][key]
+        while True:
+            try:
+                reply = await member.request(item, timeout=5.0, key=key)
+            except Refused:
+                self.history.refused(number, self._now())
+                break
+            except (OutcomeUnknown, NotHost):
+                await trio.sleep(TICK_S)
+            else:
+                self.history.replied(number, int(reply), self._now())
+                break
+        del self._open[member.id][key]
 
     async def _read(self, name: str, member: Member) -> None:
         number = self._begin(name, Read())

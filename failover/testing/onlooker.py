@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.raft.messages import Entry, Message
+from failover.records import RECORDS, KeyedCommand
 from failover.replica import Applied
 from failover.testing.bounds import check_bounds
 from failover.testing.checkers import (
@@ -208,12 +209,12 @@ class Onlooker:
 
     def _machine_applies(self, entry: Entry, record: Any) -> None:
         if record.caller is not None:
-            self.once.carried_out(record.caller, entry.index)
+            self.once.carried_out(record.caller, entry.index, _key(record))
 
     def _applied(self, process: Process, running: Running, applied: Applied) -> None:
         entry = applied.entry
         if applied.caller is not None and applied.reply is not None and applied.action is None:
-            self.once.replied(applied.caller, applied.reply)
+            self.once.replied(applied.caller, applied.reply, _key(RECORDS.decode_untrusted(entry.command)))
         if entry.membership is not None and entry.index > len(self.one_history.committed):
             self.world.happened["membership changed"] += 1
         self.one_history.applies(running.id, (entry,))
@@ -229,4 +230,9 @@ class Onlooker:
 
     def _answered(self, me: MemberId, running: Running, pending: Any, reply: bytes | None) -> None:
         if reply is not None and not pending.is_system and not pending.done.is_set():
-            self.once.answers(me, running.requests._session, pending.number, reply)
+            self.once.answers(me, running.requests._session, pending.number, reply, pending.key)
+
+
+def _key(record: object) -> bytes | None:
+    """With which its sender asked, if it gave one."""
+    return record.mark.key if isinstance(record, KeyedCommand) else None

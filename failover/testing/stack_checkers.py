@@ -18,7 +18,8 @@ from failover.raft.messages import (
 from failover.records import Caller
 from failover.testing.checkers import TwoHosts, Violation
 
-CallerKey = tuple[MemberId, int, int]
+CallerKey = tuple[MemberId, int, int] | tuple[MemberId, bytes]
+"""A request: its sender, session and number; or its sender and the key, which outlives the session."""
 
 
 class OneTenure:
@@ -111,32 +112,37 @@ class Once:
         self._reply: dict[CallerKey, bytes] = {}
         self.answered = 0
 
-    def carried_out(self, caller: Caller, index: LogIndex) -> None:
+    def carried_out(self, caller: Caller, index: LogIndex, key: bytes | None = None) -> None:
         """The machine of some member carries out this request's command, at this index."""
-        key = (caller.member, caller.session, caller.number)
-        known = self._index.setdefault(key, index)
+        which = _which(caller.member, caller.session, caller.number, key)
+        known = self._index.setdefault(which, index)
         if known != index:
-            raise Violation(f"request {_text(key)} was carried out at {known} and again at {index}")
+            raise Violation(f"request {_text(which)} was carried out at {known} and again at {index}")
 
-    def replied(self, caller: Caller, reply: bytes) -> None:
+    def replied(self, caller: Caller, reply: bytes, key: bytes | None = None) -> None:
         """The machine's reply to it."""
-        key = (caller.member, caller.session, caller.number)
-        known = self._reply.setdefault(key, reply)
+        which = _which(caller.member, caller.session, caller.number, key)
+        known = self._reply.setdefault(which, reply)
         if known != reply:
-            raise Violation(f"request {_text(key)} had the replies {known!r} and {reply!r}")
+            raise Violation(f"request {_text(which)} had the replies {known!r} and {reply!r}")
 
-    def answers(self, member: MemberId, session: int, number: int, reply: bytes) -> None:
+    def answers(self, member: MemberId, session: int, number: int, reply: bytes, key: bytes | None = None) -> None:
         """The sender gets this reply."""
-        key = (member, session, number)
+        which = _which(member, session, number, key)
         self.answered += 1
-        if key not in self._reply:
-            raise Violation(f"request {_text(key)} got a reply and was never carried out")
-        if self._reply[key] != reply:
-            raise Violation(f"request {_text(key)} got {reply!r}, not {self._reply[key]!r}")
+        if which not in self._reply:
+            raise Violation(f"request {_text(which)} got a reply and was never carried out")
+        if self._reply[which] != reply:
+            raise Violation(f"request {_text(which)} got {reply!r}, not {self._reply[which]!r}")
 
 
-def _text(key: CallerKey) -> str:
-    return f"{key[0].hex()[:8]}/{key[1]}/{key[2]}"
+def _which(member: MemberId, session: int, number: int, key: bytes | None) -> CallerKey:
+    return (member, session, number) if key is None else (member, key)
+
+
+def _text(which: CallerKey) -> str:
+    member, *rest = which
+    return "/".join((member.hex()[:8], *map(repr, rest)))
 
 
 class SameStates:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 
 
@@ -40,6 +42,12 @@ def test_positions_and_hits_go_on_when_the_host_ends(tmp_path):
     seen, counted, known = said.groups()
     assert seen == "[2, 2, 2]"
     assert int(counted) >= int(known) > 5
+
+
+@pytest.mark.parametrize("crash_after_s", ["0.0", "0.001", "1.0"])
+def test_a_sword_is_bought_once_whenever_the_game_crashes(tmp_path, crash_after_s):
+    printed = run_example("ask-once.md", tmp_path, ("move_on_after(0.001)", f"move_on_after({crash_after_s})"))
+    assert printed == "Ben has sword 1, and 1 was sold\n"
 
 
 class Programs:

@@ -223,6 +223,15 @@ class Worker:
             journal.write(f"{body}\n")
         return {"reply": reply.decode(), "at": time.monotonic()}
 
+    async def do_request_with_key(self, body: str, key: str) -> dict[str, Any]:
+        """One request with a key, until it is known what became of it."""
+        assert self.member is not None
+        while True:
+            try:
+                return {"reply": (await self.member.request(body.encode(), 2.0, key=key.encode())).decode()}
+            except failover.OutcomeUnknown:
+                pass  # ask again: that is what a key is for
+
     async def do_load(self, prefix: str) -> dict[str, Any]:
         """Send one different request after the other until `unload`; returns when each was sent and answered."""
         done, unknown, number = [], 0, 0
@@ -232,7 +241,7 @@ class Worker:
                 sent = time.monotonic()
                 try:
                     answer = await self.do_request(f"{prefix} {number}")
-                except failover.OutcomeUnknown:
+                except (failover.OutcomeUnknown, failover.NotHost):
                     unknown += 1
                 else:
                     done.append((sent, answer["at"]))

@@ -55,7 +55,7 @@ class Sum:
 async def add(member, dice):
     while True:
         await trio.sleep(dice.uniform(0.05, 0.5))
-        with suppress(failover.OutcomeUnknown):
+        with suppress(failover.OutcomeUnknown, failover.NotHost):
             await member.request(b"." * dice.randrange(1, 9), timeout=5.0)
 
 
@@ -168,7 +168,7 @@ class Evening:
             order = encode_order(Order(command, 0, self._serial))
             try:
                 reply = await member.request(order)
-            except (failover.OutcomeUnknown, failover.Refused):
+            except (failover.OutcomeUnknown, failover.NotHost, failover.Refused):
                 continue
             if isinstance(decode_reply_untrusted(reply), Accepted):
                 self.accepted[order] += 1

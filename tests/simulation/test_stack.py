@@ -23,6 +23,7 @@ SAME = (3, 5, 11, 20)
 EXERCISED = (
     *(stroke.value for stroke in Stroke),
     "restarted",
+    "asked again after a restart",
     "crashed in a step",
     "crashed while writing",
     "crashed in a job of the disk",

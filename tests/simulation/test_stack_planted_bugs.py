@@ -12,6 +12,7 @@ import trio
 
 from failover.driver import Driver
 from failover.host import Request, Tenure
+from failover.keys import KeyTable
 from failover.life import Life
 from failover.raft import election
 from failover.raft.lease import Promise
@@ -66,6 +67,10 @@ def incarnation_is_not_stored(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(storage, "begin_incarnation", lambda self, at_least: (1, 2))
 
 
+def keys_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(KeyTable, "add", lambda self, member, mark, reply: None)
+
+
 def snapshot_is_restored_one_too_early(patch: pytest.MonkeyPatch) -> None:
     restore = Replica.restore
 
@@ -107,6 +112,7 @@ BUGS = (
     read_waits_for_nothing,
     answers_before_they_are_stored,
     incarnation_is_not_stored,
+    keys_are_forgotten,
     snapshot_is_restored_one_too_early,
     end_of_tenure_is_not_told,
 )
@@ -176,3 +182,38 @@ def test_a_snapshot_that_forgets_it_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Sessions, "dump", lambda self: [])
     with pytest.raises(Violation, match="carried out at"):
         ask_once_and_be_answered_by_a_host_that_has_it_from_a_snapshot()
+
+
+def ask_with_a_key_and_again_when_all_have_started_from_snapshots() -> list[object]:
+    """All members crash, and start from snapshots alone; the requester asks again with its key."""
+    timing = replace(Timing(), snapshot_entries=10, kept_entries=0)
+    program = Program(machine=GuestList, serve=None, play=None, settings=Settings(timing=timing))
+    answers: list[object] = []
+    with StackSimulation("keys", program) as world:
+        computers = [world.add_computer() for _ in range(3)]
+        world.found()
+        world.bring_in(computers[1:])
+        world.run(2.0)
+        computers[2].process.carry_out(lambda member: member.request(b"once", key=b"order 1"), answers.append)
+        for number in range(30):
+            computers[0].process.carry_out(lambda member, n=number: member.request(b"%d" % n), lambda _: None)
+            world.run(0.1)
+        for computer in computers:
+            computer.crash()
+            computer.start()
+        world.run(5.0)
+        computers[2].process.carry_out(lambda member: member.request(b"once", key=b"order 1"), answers.append)
+        world.run(20.0)
+    return answers
+
+
+def test_a_snapshot_remembers_keys() -> None:
+    first, again = ask_with_a_key_and_again_when_all_have_started_from_snapshots()
+    assert isinstance(first, bytes)
+    assert again == first
+
+
+def test_a_snapshot_that_forgets_keys_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeyTable, "dump", lambda self: [])
+    with pytest.raises(Violation, match="order 1' was carried out at"):
+        ask_with_a_key_and_again_when_all_have_started_from_snapshots()

@@ -214,7 +214,7 @@ async def test_a_removed_member_is_told_and_cannot_come_back(world, victim):
     await until(lambda: host_of(players))
     await removed.close()
     again = await world.open(storage=storages[victim])
-    with pytest.raises(failover.OutcomeUnknown):
+    with pytest.raises(failover.Closed):  # it had nobody to ask before it was told so
         await again.member.request(b"from outside", timeout=5)
     assert await players[0].member.request(b"inside") == b"0"
 

@@ -45,6 +45,18 @@ def test_a_plain_program_founds_joins_plays_and_resumes(tmp_path):
         assert len(again.state) == 10
 
 
+def test_a_key_is_known_again_after_a_restart(tmp_path):
+    with failover.start_member(Ledger(), found=True, storage=tmp_path / "one.db", bind="127.0.0.1") as member:
+        key = member.new_key()
+        assert member.request(b"once", key=key).result(10) == b"0"
+    with failover.start_member(Ledger(), storage=tmp_path / "one.db", bind="127.0.0.1") as again:
+        assert again.new_key() > key
+        assert again.request(b"once", key=key).result(10) == b"0"
+        with pytest.raises(failover.UsageError):
+            again.request(b"something else", key=key).result(10)
+        assert again.state == (b"once",)
+
+
 def test_a_member_that_cannot_open_raises_in_the_callers_thread(tmp_path):
     with pytest.raises(failover.StorageMissing):
         failover.start_member(Ledger(), storage=tmp_path / "new.db", bind="127.0.0.1")

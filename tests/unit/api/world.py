@@ -14,6 +14,7 @@ from trio.testing import MockClock
 import failover
 from failover.fitness import Computer
 from failover.net.addresses import Address
+from failover.writer import Failed, InlineWriter, Stored, Troubled, Writer
 
 DELAY_S = 0.0005
 
@@ -161,6 +162,11 @@ async def idle_computer() -> Computer:
     return Computer(busy_s=0.0, total_s=trio.current_time())
 
 
+def write_at_once(storage: failover.Storage, stored: Stored, failed: Failed, troubled: Troubled) -> Writer:
+    """A file, too: while a thread writes, virtual time would run away."""
+    return InlineWriter(storage, stored)
+
+
 class World:
     """Opens members and waits for what they come to."""
 
@@ -175,7 +181,9 @@ class World:
 
         async def live() -> None:
             machine, transport = options.pop("machine", None) or Ledger(), self.air.transport()
-            surroundings = failover.Surroundings(clock=trio.current_time, look_at_computer=idle_computer)
+            surroundings = failover.Surroundings(
+                clock=trio.current_time, look_at_computer=idle_computer, open_writer=write_at_once
+            )
             opening = failover.open_member(machine, transport=transport, surroundings=surroundings, **options)
             try:
                 async with opening as member:
