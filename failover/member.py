@@ -32,13 +32,16 @@ from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
+from failover.opaque import Opaque
 from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
+from failover.raft.membership import Membership
 from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, MemberInfo, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
 from failover.status import LinkStatus, MemberStatus, Status, link_status
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
+from failover.watching import host_of
 from failover.wire import AskHandOver
 
 log = logging.getLogger("failover")
@@ -88,7 +91,7 @@ class Member:
         infos = directory.members if directory else {}
         links = {peer.member: link_status(peer, now) for peer in self._running.peers.status().peers}
         members = tuple(
-            self._member_status(info, voters, hints.get(info.member, 0), links.get(info.member), now)
+            self._member_status(info, membership, hints.get(info.member, 0), links.get(info.member), now)
             for _, info in sorted(infos.items())
         )
         here = {member for member in voters if member == self.id or self._is_heard(member, now)}
@@ -99,7 +102,7 @@ class Member:
             role=core.role.value,
             term=core.term,
             epoch=self.epoch,
-            host=core.leader,
+            host=host_of(core),
             last_log_index=core.log.last_index,
             commit_index=core.commit_index,
             applied_index=core.applied_index,
@@ -117,14 +120,14 @@ class Member:
         )
 
     def _member_status(
-        self, info: MemberInfo, voters: frozenset[MemberId], hint: int, link: LinkStatus | None, now: float
+        self, info: MemberInfo, membership: Membership | None, hint: int, link: LinkStatus | None, now: float
     ) -> MemberStatus:
         member = info.member
         return MemberStatus(
             member=member,
             name=info.name,
-            kind="voter" if member in voters else "learner",
-            is_host=member == self._core.leader,
+            kind=_kind(member, membership),
+            is_host=member == host_of(self._core),
             is_connected=member == self.id or self._is_heard(member, now),
             round_trip_ms=link.round_trip_ms if link else None,
             hint=hint,
@@ -458,6 +461,7 @@ async def open_member(
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
                 surroundings=surroundings,
                 given=given,
+                is_witness=isinstance(machine, Opaque),
             )
             async with open_hidden_nursery() as nursery:
                 running = Running(
@@ -477,6 +481,12 @@ async def open_member(
                     yield Member(running, opened_transport.local_addresses[0])
     finally:
         store.close()
+
+
+def _kind(member: MemberId, membership: Membership | None) -> str:
+    if membership is not None and member in membership.witnesses:
+        return "witness"
+    return "voter" if membership is not None and member in membership.all_voters else "learner"
 
 
 def _is_name(name: str) -> bool:

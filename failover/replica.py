@@ -16,6 +16,7 @@ from failover.errors import ApplyFailed
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.machine import Context, StateMachine
 from failover.net.context import Secrets
+from failover.opaque import Opaque
 from failover.raft.messages import Entry
 from failover.records import (
     ACTIONS,
@@ -53,6 +54,8 @@ class Replica:
 
     def __init__(self, machine: StateMachine) -> None:
         self.machine = machine
+        self.is_witness = isinstance(machine, Opaque)
+        """Whether there is no application here."""
         self.sessions = Sessions()
         self.directory: Directory | None = None
         self.time_us = 0
@@ -106,7 +109,7 @@ class Replica:
         rest = iter(chunks)
         head, first = _unframed(rest)
         self.time_us, sessions, directory = cbor2.loads(head)
-        self.sessions.load(sessions)
+        self.sessions.load(sessions, with_replies=not self.is_witness)
         self.directory = _load_directory(directory)
         self.machine.restore(_chain(first, rest))
         self.applied_index = index
