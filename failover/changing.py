@@ -149,7 +149,7 @@ class Changing:
             self._hosting.refuse(caller, "its membership was ended, for good; join with a new storage")
         elif action.info.member in directory.members:
             self._hosting.answer(caller, ADMITTED)
-        elif isinstance(action, AdmitWitness) and self._has_witness():
+        elif isinstance(action, AdmitWitness) and self._has_witness_beside(action.info.member):
             self._hosting.refuse(caller, "there is a witness already, and two are of no more use: remove that one")
         elif action.invite in self._closing or not directory.admits(action, self._surroundings.unix_time()):
             self._hosting.refuse(caller, "the invite is used up, expired or closed; ask for a new ticket")
@@ -157,11 +157,14 @@ class Changing:
             return False
         return True
 
-    def _has_witness(self) -> bool:
-        """One makes an even number of players odd; a second would make it even again, or wait for ever."""
+    def _has_witness_beside(self, joiner: MemberId) -> bool:
+        """One makes an even number of players odd; a second would make it even again, or wait for ever.
+
+        The joiner itself is one as soon as that is appended, and may ask again before it is applied.
+        """
         membership = self._driver.core.log.membership
         assert membership is not None
-        return bool(membership.witnesses)
+        return bool(membership.witnesses - {joiner})
 
     def _is_confirmed(self, caller: Caller, action: Admit) -> bool:
         """Whether the application lets the joiner in. It is asked before the joiner takes a place in the queue."""

@@ -7,7 +7,11 @@ import trio
 from world import host_of, in_virtual_time, settled, until, voters
 
 import failover
+from failover.directory import ADMITTED
+from failover.ids import MemberId
+from failover.net.tickets import Ticket
 from failover.raft.timing import Timing
+from failover.records import AdmitWitness, MemberInfo
 from failover.wire import DigestReport
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
@@ -119,6 +123,21 @@ async def test_a_second_witness_is_refused_and_admitted_when_the_first_was_remov
     ticket = await ada.member.invite()
     await world.open(is_witness=True, ticket=ticket, storage=failover.MemoryStorage())
     await until(lambda: survives([ada, ben]) == 1)
+
+
+async def test_who_asks_through_two_members_at_once_is_not_taken_for_a_second_witness(world):
+    """It is one as soon as the entry is appended; the second question came before that was applied."""
+    ada, ben = await world.cluster(2)
+    invite = Ticket.parse(await ada.member.invite()).invite_id
+    joiner, answers = MemberInfo(MemberId(b"w" * 32), "w", ()), []
+
+    async def ask(through) -> None:
+        answers.append(await through.member._life.act(AdmitWitness(joiner, invite)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, ada)
+        nursery.start_soon(ask, ben)
+    assert answers == [ADMITTED, ADMITTED]
 
 
 async def test_it_can_leave(world):
