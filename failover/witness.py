@@ -85,7 +85,6 @@ async def open_witness(
 
     It makes two players survive a crash of either, and four survive two. It needs no code of the game, and serves
     any game that uses this library. A cluster takes one; where it is of no use it holds the log and does not vote.
-    What it needs to say to a game that is not there any more costs a few datagrams a minute.
 
     Args:
         storage: a file's path, or a `Storage`. Not of a player: what a storage was opened as first, it stays.

@@ -20,7 +20,7 @@ TEXT_MAX = TICKETS_MAX * 2 * TEXT_SIZE_MAX
 FILE_SIZE_MAX = 4 * TEXT_SIZE_MAX
 """A ticket with all the line breaks that a mail program may have put into it."""
 UNTOUCHED_S = 1.0
-"""A file that was written to just now may not be whole yet."""
+"""A file that was written to just now may not be whole yet; an empty one never is."""
 SET_ASIDE = ".refused"
 
 
@@ -56,7 +56,8 @@ class Letterbox:
     def _take(self, path: Path) -> None:
         with suppress(OSError):
             status = path.stat()
-            if self._seen.get(path) == status.st_mtime_ns or 0 <= time.time() - status.st_mtime < UNTOUCHED_S:
+            is_fresh = status.st_size == 0 or 0 <= time.time() - status.st_mtime < UNTOUCHED_S
+            if is_fresh or self._seen.get(path) == status.st_mtime_ns:
                 return
             self._seen[path] = status.st_mtime_ns
             with path.open("rb") as file:

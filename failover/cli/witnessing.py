@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -94,9 +97,32 @@ def witness(
         raise click.ClickException(f"{folder}: {error.strerror or error}") from error
     if not given and keeper.is_empty and sys.stdin.isatty():
         given = [str(click.prompt("Ticket", hide_input=True))]
-    _say("", f"in {folder}; tickets of more games go into {folder / TICKETS}")
-    if not trio.run(_keep, keeper, given):
+    with _plain_output():
+        _say("", f"in {folder}; tickets of more games go into {folder / TICKETS}")
+        was_told_to_end = trio.run(_keep, keeper, given)
+    if not was_told_to_end:
         raise click.ClickException("nothing to witness: no ticket was of use, and the folder holds no game")
+
+
+@contextmanager
+def _plain_output() -> Iterator[None]:
+    """What the library logs stands among the lines; and no name of a player is one that cannot be written."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    library, handler = logging.getLogger("failover"), _Lines(logging.INFO)
+    level = library.level
+    library.addHandler(handler)
+    library.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        library.removeHandler(handler)
+        library.setLevel(level)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _say("", self.format(record))
 
 
 def _read(file: TextIO | None) -> list[str]:

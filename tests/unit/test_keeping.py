@@ -205,7 +205,8 @@ async def test_what_is_of_no_use_is_set_aside_and_no_secret_is_ever_said(games, 
         (box / "long").write_text(PREFIX + "a" * (FILE_SIZE_MAX + 1))
         (box / "cut off").write_text(used_up[:-5])
         (box / "folder").mkdir()
-        await until(lambda: len(list(box.glob("*.refused"))) == 5, 20)
+        await until(lambda: len(list(box.glob("*.refused"))) == 4, 20)
+        assert (box / "empty").exists(), "somebody is about to write it"
         assert not it.has_returned and not it.keeper.charges
         said = "\n".join(it.lines)
         assert used_up[20:40] not in said and "there is a witness already" in said
@@ -341,6 +342,37 @@ def test_however_much_happens_so_many_lines_are_written():
     now[0] = 10.0
     teller.say("later")
     assert said[-2:] == ["(970 lines were left out)", "later"]
+
+
+async def test_a_full_disk_is_said_and_its_end_too(games, tmp_path, monkeypatch):
+    monkeypatch.setattr("failover.cli.telling.LOOK_S", 0.02)
+    ada = await games.found()
+    async with kept(tmp_path, await ada.invite()) as it:
+        await until(lambda: it.open == 1)
+        (charge,) = it.keeper.charges.values()
+        life = charge.witness._member._life
+        life.trouble = "there is no room left"
+        await until(lambda: it.count("the disk: there is no room left") == 1)
+        life.trouble = ""
+        await until(lambda: it.count("the disk is well again") == 1)
+
+
+async def test_who_waits_to_be_let_in_says_by_what_it_is_known(games, tmp_path, caplog):
+    caplog.set_level("INFO", "failover")
+    ada = await games.found(settings=failover.Settings(confirm_identity=True))
+    async with kept(tmp_path, await ada.invite()):
+        await until(lambda: ada.joiners)
+        (joiner,) = ada.joiners
+        assert joiner.is_witness
+        await until(lambda: f"fingerprint is {joiner.fingerprint}" in caplog.text)
+        ada.admit(joiner.member)
+        await until(lambda: has_witness(ada))
+
+
+def test_what_cannot_be_written_does_not_end_it(tmp_path):
+    folder = tmp_path / "Zoë 🎲"
+    result = CliRunner(charset="ascii").invoke(main, ["witness", "--folder", str(folder), "failover1-abc"])
+    assert result.exit_code == 1 and "nothing to witness" in result.output
 
 
 @pytest.mark.parametrize(
