@@ -89,6 +89,8 @@ class Teller:
                 return f"{self._name(event.member)} joined"
             case failover.MemberLeft():
                 return f"{self._name(event.member)} left for good"
+            case failover.Stopped(failover.Superseded()):
+                return "a player went on alone, as another generation of the game; following in a moment"
             case failover.Stopped(error) if error is not None:
                 return f"stopped: {error}"
         return ""

@@ -192,6 +192,26 @@ async def test_the_application_is_asked_about_a_witness(world):
     assert kinds(ada)["w"] == "witness"
 
 
+async def test_who_goes_on_alone_meets_its_witness_again(world, air):
+    """It was left behind with the host that crashed; in the new generation it is a witness again, not a player."""
+    storage = failover.MemoryStorage()
+    (ada, ben), witness = await witnessed(world, storage=storage)
+    await ben.member.request(b"before")
+    await settled([ada, ben])
+    air.cut |= {ada.address, witness.address}
+    await until(lambda: ben.events(failover.QuorumLost))
+    await ben.member.continue_alone()
+    air.cut.discard(witness.address)
+    await until(lambda: witness.events(failover.Stopped))
+    assert isinstance(witness.events(failover.Stopped)[0].error, failover.Superseded)
+    await witness.close()
+    again = await world.open(is_witness=True, storage=storage)
+    assert again.member.id == witness.member.id and again.events(failover.Rejoined)
+    membership = core_of(ben).log.membership
+    assert membership.witnesses == {again.member.id} and membership.voters == {ben.member.id}
+    assert kinds(ben)["witness"] == "witness" and await ben.member.request(b"after") == b"1"
+
+
 # --- state and snapshots ---
 
 
