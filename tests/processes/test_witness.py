@@ -1,4 +1,8 @@
-"""Two players and a witness: whoever crashes, real processes and real files (architecture.md has the table)."""
+"""Two players and a witness: whoever crashes, real processes and real files (architecture.md has the table).
+
+That play goes on without a change of host is told in virtual time (tests/simulation/test_witness_stories.py): here
+a busy machine may keep any process waiting for longer than a lease.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import pytest
 from tests.benchmarks.children import Child
 from tests.benchmarks.cluster import Cluster
 from tests.processes.keeper import KeeperProcess
-from tests.processes.watching import check_exactly_once, events_of, wait_for_event
+from tests.processes.watching import check_exactly_once, wait_for_event
 
 
 class Trio:
@@ -61,7 +65,6 @@ def test_the_host_crashes_and_the_other_player_hosts(three, tmp_path):
     three.cluster.bury(host)
     wait_for_event(three.cluster, other, "BecomeHost", 3)
     request(other, "after")
-    assert not events_of(other, "QuorumLost")
     three.cluster.members.append(host)
     three.cluster.bring_back(host)
     three.wait_until_complete()
@@ -74,7 +77,6 @@ def test_the_other_player_crashes_and_the_host_goes_on(three, tmp_path):
     other.kill()
     for number in range(10):
         request(host, f"meanwhile {number}")
-    assert not events_of(host, "StopHost", "QuorumLost")
     three.cluster.bring_back(other)
     three.wait_until_complete()
     assert check_exactly_once(three.cluster, tmp_path) == 11
@@ -85,7 +87,6 @@ def test_the_witness_crashes_and_comes_back_from_its_storage(three, tmp_path):
     three.witness.kill()
     for number in range(10):
         request(other, f"meanwhile {number}")
-    assert not events_of(host, "StopHost", "QuorumLost")
     three.start_witness_again()
     three.wait_until_complete()
     host.kill()
@@ -158,7 +159,6 @@ def test_a_witness_that_is_told_to_end_gives_up_its_vote_and_comes_back(three):
     assert "goes on when it is started again" in three.witness.lines[-1]
     three.cluster.wait_for(lambda: host.ask("status")["survives"] == 0, "its vote is still there", 5)
     request(other, "meanwhile")
-    assert not events_of(host, "StopHost", "QuorumLost")
     three.start_witness_again()
     three.wait_until_complete()
 
@@ -169,11 +169,10 @@ def test_players_see_what_it_is(three):
 
 
 def test_a_witness_that_was_asleep_does_no_harm(three, tmp_path):
-    host, other = three.cluster.host, three.cluster.others[0]
+    other = three.cluster.others[0]
     three.witness._process.send_signal(signal.SIGSTOP)
     time.sleep(1.0)
     request(other, "while it sleeps")
     three.witness._process.send_signal(signal.SIGCONT)
     three.wait_until_complete()
-    assert not events_of(host, "StopHost") and not events_of(other, "BecomeHost")
     assert check_exactly_once(three.cluster, tmp_path) == 1

@@ -61,6 +61,25 @@ def test_one_of_the_others_crashes_and_the_host_goes_on(gone):
         assert world.onlooker.one_tenure.tenures == tenures and not world.happened["QuorumLost"]
 
 
+@pytest.mark.parametrize("how", ["sleeps", "closes"])
+def test_a_witness_that_sleeps_or_closes_does_no_harm_and_counts_again_when_it_is_back(how):
+    with StackSimulation(f"witness {how}", quiet()) as world:
+        ada, ben, witness = play(world)
+        tenures = world.onlooker.one_tenure.tenures
+        if how == "sleeps":
+            witness.process.pause(1.0)
+        else:
+            witness.process.close()
+        put(world, ben, 10)
+        world.run(2.0)
+        if how == "closes":
+            assert log_of(ada).membership.voters == {ada.member, ben.member}
+            witness.start()
+        world.run(CALM_S)
+        assert log_of(ada).membership.voters == {ada.member, ben.member, witness.member}
+        assert world.onlooker.one_tenure.tenures == tenures and not world.happened["QuorumLost"]
+
+
 @pytest.mark.parametrize("back", ["ada", "witness"])
 def test_the_host_and_the_witness_crash_and_the_one_that_is_left_waits_for_either(back):
     with StackSimulation(f"witness 3 {back}", quiet()) as world:
