@@ -14,6 +14,7 @@ General layout, from the front door inwards:
   `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the unreliable `lane`. `codes` turns what
   was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
+- `witness` opens a member without an application, whose machine is `opaque`.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
 - `raft/` is the study: the pure core. It decides, and does nothing else.
 - `net/` is the gate: encrypted UDP. `storage/` is the cellar: what survives a restart.
@@ -87,6 +88,7 @@ from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
 from failover.surroundings import Surroundings
 from failover.threads import MemberThread, start_member
+from failover.witness import Witness, open_witness
 
 __all__ = [
     "Address",
@@ -158,8 +160,10 @@ __all__ = [
     "Unreachable",
     "Unreliable",
     "UsageError",
+    "Witness",
     "fingerprint",
     "open_member",
+    "open_witness",
     "start_member",
     "ticket_by_code",
 ]

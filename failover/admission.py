@@ -20,9 +20,9 @@ from failover.net.handshake import NO_INVITE
 from failover.net.peers import Peers
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
-from failover.records import Admit, MemberInfo
+from failover.records import Admit, AdmitWitness, MemberInfo
 from failover.requests import Undecided
-from failover.wire import WIRE, JoinAccepted, JoinPending, JoinRefused, JoinRequest
+from failover.wire import WIRE, JoinAccepted, JoinAsWitness, JoinPending, JoinRefused, JoinRequest
 
 log = logging.getLogger("failover")
 
@@ -65,8 +65,9 @@ class Admission:
 
     async def _bring_before_host(self, guest: MemberId, request: JoinRequest) -> None:
         info = MemberInfo(guest, request.name, request.addresses[:8])
+        kind = AdmitWitness if isinstance(request, JoinAsWitness) else Admit
         try:
-            await self._ask(Admit(info, request.invite))
+            await self._ask(kind(info, request.invite))
         except Refused as error:
             self._peers().send_to_guest(guest, JoinRefused(str(error)[:REASON_SIZE_MAX]), self._clock())
         except Undecided:
@@ -104,7 +105,7 @@ class _Heard:
 
 
 async def ask_to_join(
-    peers: Peers, line: Line, ticket: Ticket, info: MemberInfo, clock: Callable[[], float]
+    peers: Peers, line: Line, ticket: Ticket, request: JoinRequest, clock: Callable[[], float]
 ) -> JoinAccepted:
     """The newcomer's side: turn to everybody in the ticket until somebody answers.
 
@@ -120,7 +121,6 @@ async def ask_to_join(
             nursery.start_soon(_take_in, peers, line.transport, heard, scope, clock)
             for contact in ticket.contacts:
                 peers.connect_as_guest(contact.member, contact.addresses, invite, clock())
-            request = JoinRequest(ticket.invite_id, info.name, info.addresses)
             while True:
                 connected = [c.member for c in ticket.contacts if peers.is_connected(c.member)]
                 for contact_id in connected:

@@ -24,6 +24,7 @@ from failover.records import (
     RECORDS,
     USES_MAX,
     Admit,
+    AdmitWitness,
     BeginEpoch,
     Caller,
     CloseInvite,
@@ -148,11 +149,22 @@ class Changing:
             self._hosting.refuse(caller, "its membership was ended, for good; join with a new storage")
         elif action.info.member in directory.members:
             self._hosting.answer(caller, ADMITTED)
+        elif isinstance(action, AdmitWitness) and self._has_witness_beside(action.info.member):
+            self._hosting.refuse(caller, "there is a witness already, and two are of no more use: remove that one")
         elif action.invite in self._closing or not directory.admits(action, self._surroundings.unix_time()):
             self._hosting.refuse(caller, "the invite is used up, expired or closed; ask for a new ticket")
         else:
             return False
         return True
+
+    def _has_witness_beside(self, joiner: MemberId) -> bool:
+        """One makes an even number of players odd; a second would make it even again, or wait for ever.
+
+        The joiner itself is one as soon as that is appended, and may ask again before it is applied.
+        """
+        membership = self._driver.core.log.membership
+        assert membership is not None
+        return bool(membership.witnesses - {joiner})
 
     def _is_confirmed(self, caller: Caller, action: Admit) -> bool:
         """Whether the application lets the joiner in. It is asked before the joiner takes a place in the queue."""
@@ -161,7 +173,7 @@ class Changing:
         directory = self._replica.directory
         if directory is not None and action.info.member in directory.former:
             return True  # it was let in once, and did nothing but stay behind
-        verdict, reason = self.confirming.judge(action.info)
+        verdict, reason = self.confirming.judge(action.info, is_witness=isinstance(action, AdmitWitness))
         if verdict is Verdict.OPEN:
             self._hosting.keep_waiting(caller)
         elif verdict is Verdict.NO:
@@ -174,7 +186,8 @@ class Changing:
         membership = self._driver.core.log.membership
         assert membership is not None
         learners = membership.learners | {action.info.member}
-        return self._change(membership.voters, learners, caller, action)
+        witnesses = frozenset({action.info.member} if isinstance(action, AdmitWitness) else ())
+        return self._change(membership.voters, learners, caller, action, witnesses)
 
     def _dismiss(self, caller: Caller, member: MemberId) -> bool:
         membership = self._driver.core.log.membership
@@ -197,10 +210,15 @@ class Changing:
         return self._change(membership.voters - {member}, membership.learners - {member}, caller, depart)
 
     def _change(
-        self, voters: frozenset[MemberId], learners: frozenset[MemberId], caller: Caller, action: SystemAction
+        self,
+        voters: frozenset[MemberId],
+        learners: frozenset[MemberId],
+        caller: Caller,
+        action: SystemAction,
+        new_witnesses: frozenset[MemberId] = frozenset(),
     ) -> bool:
         core, record = self._driver.core, self._record(caller, action)
-        if core.change_membership(voters, learners, record, self._driver.clock()) is None:
+        if core.change_membership(voters, learners, record, self._driver.clock(), new_witnesses) is None:
             return False
         self._driver.kick()
         return True

@@ -76,7 +76,7 @@ class Confirming:
         """This member hosts no more."""
         self._questions.clear()
 
-    def judge(self, info: MemberInfo) -> tuple[Verdict, str]:
+    def judge(self, info: MemberInfo, *, is_witness: bool = False) -> tuple[Verdict, str]:
         """Whether the joiner, which asks now, may come in; and the reason if it may not."""
         if not self._settings.confirm_identity:
             return Verdict.YES, ""
@@ -85,7 +85,8 @@ class Confirming:
         question = self._questions.get(info.member)
         if question is None:
             if len(self._questions) < QUESTIONS_MAX:
-                event = JoinRequested(info.member, info.shown().name, fingerprint(info.member))
+                name, key = info.shown().name, fingerprint(info.member)
+                event = JoinRequested(info.member, name, key, is_witness)
                 self._questions[info.member] = _Question(event, now, now)
                 self._emit(event)
             return Verdict.OPEN, ""

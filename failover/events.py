@@ -112,6 +112,8 @@ class JoinRequested:
     """As it calls itself: anybody may call himself anything."""
     fingerprint: str
     """Of its key, such as 3MDA-K7QF-22XY-QZ5A: this is who it is. `failover.fingerprint` makes it of any id."""
+    is_witness: bool = False
+    """It wants to be a witness: it would vote and hold the log, and never host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class MemberJoined:
 
     member: MemberId
     name: str
+    is_witness: bool = False
+    """It votes where that is of use and holds the log, and never hosts (`failover.open_witness`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,8 @@ class Hosting:
         if ask.term != core.term or core.leadership is None:
             return
         if self.tenure is None:
-            self._early.append((sender, ask))
+            if not self._replica.is_witness:  # which leads for a moment, and never hosts
+                self._early.append((sender, ask))
             return
         assert self._replica.directory is not None
         if sender not in self._replica.directory.members:

@@ -21,14 +21,14 @@ from failover.lane import Lane
 from failover.neighbours import Neighbours
 from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry
-from failover.records import ACTIONS, Admit, Depart, SystemAction
+from failover.records import ACTIONS, Admit, AdmitWitness, Depart, SystemAction
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
 from failover.snapshotting import Snapshots
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
-from failover.watching import HostWatch
+from failover.watching import HostWatch, host_of
 from failover.wire import (
     Answer,
     AnswerReadIndex,
@@ -133,7 +133,7 @@ class Life:
 
     def become_host(self, term: Term) -> None:
         """The tenure begins; the event comes first, so that nothing of it precedes."""
-        assert self.replica.directory is not None
+        assert self.replica.directory is not None and not self.replica.is_witness
         self._emit(BecomeHost(Epoch(self.replica.directory.generation, term)))
         self.hosting.begin(term)
 
@@ -155,7 +155,7 @@ class Life:
             hosting.applied(applied)
             if applied.action is not None:
                 self._acted(applied.action)
-            if entry.index % self._settings.digest_every == 0:
+            if entry.index % self._settings.digest_every == 0 and not replica.is_witness:
                 self._note_digest(entry.index)
         replica.refresh_view()
         hosting.batch_applied()
@@ -181,7 +181,7 @@ class Life:
                     read.answer(LogIndex(message.index))
             case AskHandOver():
                 self.driver.core.hand_over(message.target, self._clock())
-            case DigestReport():
+            case DigestReport() if not self.replica.is_witness:
                 self._compare_digest(sender, message)
             case Farewell():
                 self._removed(message.index)
@@ -240,7 +240,7 @@ class Life:
         core = self.driver.core
         if (core.leader, core.term) != self._known_host:
             self._known_host = (core.leader, core.term)
-            self.requests.host_is(core.leader, core.term)
+            self.requests.host_is(host_of(core), core.term)
             self.lane.leader_is(core.leader, core.term)
             self._turn()
 
@@ -359,7 +359,8 @@ class Life:
         directory = self.replica.directory
         assert directory is not None
         if isinstance(action, Admit) and action.info.member in directory.members:
-            self._emit(MemberJoined(action.info.member, directory.members[action.info.member].name))
+            name = directory.members[action.info.member].name
+            self._emit(MemberJoined(action.info.member, name, isinstance(action, AdmitWitness)))
         elif isinstance(action, Depart):
             self.was_removed |= action.member == self.me
             self._emit(MemberLeft(action.member, ""))
@@ -368,8 +369,10 @@ class Life:
         digest = self.replica.digest()
         _keep(self._digests, index, digest)
         if self.hosting.tenure is not None:
+            membership = self.driver.core.log.membership
+            witnesses = membership.witnesses if membership else frozenset()
             for member in self.replica.directory.members if self.replica.directory else ():
-                if member != self.me:
+                if member != self.me and member not in witnesses:
                     self.driver.send(member, DigestReport(index, digest))
         if (reported := self._reported.pop(index, None)) is not None:
             self._compare_digest(*reported)

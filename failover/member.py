@@ -32,11 +32,13 @@ from failover.net.addresses import Address
 from failover.net.endpoint import Transport
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
+from failover.opaque import Opaque
 from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
-from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, MemberInfo, OpenInvite
+from failover.picturing import picture_of
+from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
-from failover.status import LinkStatus, MemberStatus, Status, link_status
+from failover.status import Status
 from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
 from failover.wire import AskHandOver
@@ -80,61 +82,7 @@ class Member:
 
     def status(self) -> Status:
         """A frozen picture of this member and of what it knows of the others."""
-        core, directory = self._core, self._running.replica.directory
-        leadership, now = core.leadership, self._running.clock()
-        membership = core.log.membership
-        voters = membership.all_voters if membership else frozenset()
-        hints = {**core.fitness.hints(), self.id: core.fitness.hint}
-        infos = directory.members if directory else {}
-        links = {peer.member: link_status(peer, now) for peer in self._running.peers.status().peers}
-        members = tuple(
-            self._member_status(info, voters, hints.get(info.member, 0), links.get(info.member), now)
-            for _, info in sorted(infos.items())
-        )
-        here = {member for member in voters if member == self.id or self._is_heard(member, now)}
-        return Status(
-            member=self.id,
-            name=self._running.opened.info.name,
-            generation=self._running.peers.generation,
-            role=core.role.value,
-            term=core.term,
-            epoch=self.epoch,
-            host=core.leader,
-            last_log_index=core.log.last_index,
-            commit_index=core.commit_index,
-            applied_index=core.applied_index,
-            durable_index=core.durable_index,
-            snapshot_index=core.log.snapshot_index,
-            digest=self._running.replica.digest(),
-            members=members,
-            left_behind=tuple(directory.former) if directory else (),
-            failures_survived=membership.survivable(here) if membership and leadership else None,
-            next_hosts=core.fitness.next_hosts(membership, core.leader),
-            promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
-            timeline=tuple(self._life.watch.timeline),
-            dropped=self._running.dropped(),
-            trouble=self._life.trouble,
-            slow_snapshot_ms=self._life.snapshots.watch.slow_ms,
-        )
-
-    def _member_status(
-        self, info: MemberInfo, voters: frozenset[MemberId], hint: int, link: LinkStatus | None, now: float
-    ) -> MemberStatus:
-        member = info.member
-        return MemberStatus(
-            member=member,
-            name=info.name,
-            kind="voter" if member in voters else "learner",
-            is_host=member == self._core.leader,
-            is_connected=member == self.id or self._is_heard(member, now),
-            round_trip_ms=link.round_trip_ms if link else None,
-            hint=hint,
-            link=link,
-        )
-
-    def _is_heard(self, member: MemberId, now: float) -> bool:
-        heard = self._running.peers.last_heard(member)
-        return heard is not None and now - heard < 2.0
+        return picture_of(self._running, self.epoch)
 
     # --- calls ---
 
@@ -483,6 +431,7 @@ async def open_member(
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
                 surroundings=surroundings,
                 given=given,
+                is_witness=isinstance(machine, Opaque),
             )
             async with open_hidden_nursery() as nursery:
                 running = Running(

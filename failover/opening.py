@@ -21,6 +21,7 @@ from failover.errors import (
     StorageCorrupt,
     StorageMissing,
     Unreachable,
+    UsageError,
 )
 from failover.events import Rejoined
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
@@ -41,7 +42,7 @@ from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
 from failover.storage.sqlite import SqliteStorage
 from failover.surroundings import Entropy, Surroundings
-from failover.wire import GUEST_KINDS, WIRE, JoinAccepted
+from failover.wire import GUEST_KINDS, WIRE, JoinAccepted, JoinAsWitness, JoinRequest
 
 log = logging.getLogger("failover")
 
@@ -50,6 +51,9 @@ NOTE_CLUSTER = "cluster"
 GIVEN_MAX = 4
 NOTE_TICKET = "ticket"
 """The id of the invite with which this storage got in last: the same ticket again is no news."""
+NOTE_KIND = "kind"
+"""Whether the identity is a `WITNESS`; else there is no such note. No member ever becomes one, or ceases to be."""
+MEMBER, WITNESS = b"member", b"witness"
 NOTE_PORT = "port"
 """Of the last run, in ASCII."""
 
@@ -139,6 +143,7 @@ async def open_identity(
     promise_ceiling_s: float,
     surroundings: Surroundings,
     given: Sequence[str] = (),
+    is_witness: bool = False,
 ) -> Opened:
     """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
     identity, note = storage.identity(), storage.get_note(NOTE_CLUSTER)
@@ -151,6 +156,7 @@ async def open_identity(
         )
     if parsed is not None and identity is not None and identity.cluster != parsed.cluster:
         raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")
+    _check_kind(storage, identity, is_witness=is_witness)
     if identity is None:
         private_key = surroundings.entropy(32)
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
@@ -164,11 +170,12 @@ async def open_identity(
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
     peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
     has_joined, rejoined = known is None, None
+    kind = JoinAsWitness if is_witness else JoinRequest
     if known is not None:
         peers.set_generation(known.generation)
         if (plan := noted_rejoin(storage)) is not None:
             outcome = await rejoin(
-                plan, storage, identity, peers, line, info, known, NOTE_CLUSTER, surroundings.clock
+                plan, storage, identity, peers, line, info, known, kind, NOTE_CLUSTER, surroundings.clock
             )
             if outcome is not None:
                 (known, rejoined), has_joined, parsed = outcome, True, None
@@ -178,13 +185,28 @@ async def open_identity(
     if parsed is not None:
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
-        known = await _get_in(peers, line, parsed, info, known, surroundings.clock)
+        request = kind(parsed.invite_id, info.name, info.addresses)
+        known = await _get_in(peers, line, parsed, request, known, surroundings.clock)
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
     peers.set_generation(known.generation)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given), rejoined)
+
+
+def _check_kind(storage: Storage, identity: Identity | None, *, is_witness: bool) -> None:
+    """What the storage's identity is, it stays. Noted before there is one."""
+    kind = WITNESS if is_witness else MEMBER
+    if (storage.get_note(NOTE_KIND) or MEMBER) == kind:
+        return
+    if identity is not None:
+        raise UsageError(
+            "this storage is a player's, and no witness; a witness needs a storage of its own"
+            if is_witness
+            else "this storage is a witness's, which never plays; use a storage of its own for a player"
+        )
+    storage.set_note(NOTE_KIND, kind)
 
 
 def _with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket | None:
@@ -208,12 +230,12 @@ def _with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket 
 
 
 async def _get_in(
-    peers: Peers, line: Line, ticket: Ticket, info: MemberInfo, known: JoinAccepted | None, clock: Clock
+    peers: Peers, line: Line, ticket: Ticket, request: JoinRequest, known: JoinAccepted | None, clock: Clock
 ) -> JoinAccepted:
     """Ask with the ticket, as a newcomer or as a member that needs new secrets; what is known after that."""
     peers.set_secrets((_gate_of(ticket),))
     try:
-        told = await ask_to_join(peers, line, ticket, info, clock)
+        told = await ask_to_join(peers, line, ticket, request, clock)
     except Unreachable as error:
         if known is None:
             raise

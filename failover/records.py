@@ -189,6 +189,11 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitWitness(Admit):
+    """Make somebody a member that has no application. A kind of its own: a host that does not know it refuses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Depart:
     """End a membership; stands in the entry that changes it. New secrets are due from here on.
 
@@ -227,4 +232,4 @@ class SystemCommand:
 
 
 RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: NewGeneration, 5: KeyedCommand})
-ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch})
+ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch, 7: AdmitWitness})

@@ -32,7 +32,7 @@ from failover.raft.effects import HardState
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Ancestor, AppCommand, KeyedCommand, MemberInfo
 from failover.storage.contract import Identity, Storage
-from failover.wire import WIRE, JoinAccepted
+from failover.wire import WIRE, JoinAccepted, JoinRequest
 
 log = logging.getLogger("failover")
 
@@ -74,6 +74,7 @@ async def rejoin(
     line: Line,
     info: MemberInfo,
     known: JoinAccepted,
+    kind: type[JoinRequest],
     note_cluster: str,
     clock: Clock,
 ) -> tuple[JoinAccepted, Rejoined] | None:
@@ -93,7 +94,7 @@ async def rejoin(
         expires_at=0,
     )
     try:
-        told = await ask_to_join(peers, line, ticket, info, clock)
+        told = await ask_to_join(peers, line, ticket, kind(NO_INVITE, info.name, info.addresses), clock)
     except (Unreachable, NotAdmitted) as error:
         log.warning("generation %s could not be rejoined (%s); resuming", plan.generation.hex()[:6], error)
         peers.disconnect_as_guest()

@@ -15,6 +15,7 @@ from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
 from failover.keys import Fate, KeyTable
 from failover.machine import Context, StateMachine
 from failover.net.context import Secrets
+from failover.opaque import Opaque
 from failover.pieces import blamed, blaming
 from failover.raft.messages import Entry
 from failover.records import (
@@ -57,6 +58,8 @@ class Replica:
 
     def __init__(self, machine: StateMachine) -> None:
         self.machine = machine
+        self.is_witness = isinstance(machine, Opaque)
+        """Whether there is no application here."""
         self.sessions = Sessions()
         self.keys = KeyTable()
         self.directory: Directory | None = None
@@ -135,7 +138,7 @@ class Replica:
         with blaming("restore", index):
             self.machine.restore(chained(first, rest))
         self.time_us, self.directory = time_us, _load_directory(directory)
-        self.sessions.load(sessions)
+        self.sessions.load(sessions, with_replies=not self.is_witness)
         self.keys.load(*keys or ((),))
         self.applied_index = index
         self.refresh_view()

@@ -75,8 +75,11 @@ class Sessions:
             for member, s in sorted(self._sessions.items())
         ]
 
-    def load(self, rows: Iterable[tuple[MemberId, int, int, Iterable[tuple[int, bytes]]]]) -> None:
-        """Replace the table by what `dump` gave."""
+    def load(
+        self, rows: Iterable[tuple[MemberId, int, int, Iterable[tuple[int, bytes]]]], *, with_replies: bool = True
+    ) -> None:
+        """Replace the table by what `dump` gave. A witness answers nobody: the numbers are all that it needs."""
         self._sessions = {
-            member: _Session(session, below, dict(replies)) for member, session, below, replies in rows
+            member: _Session(session, below, {n: reply if with_replies else b"" for n, reply in replies})
+            for member, session, below, replies in rows
         }

@@ -54,7 +54,7 @@ class MemberStatus:
     member: MemberId
     name: str
     kind: str
-    """`voter`, `learner` (a warm member) or `leaving`."""
+    """`voter`, `learner` (a warm member) or `witness` (it votes where that is of use, and never hosts)."""
     is_host: bool
     is_connected: bool
     """Whether something valid was heard of it in the last two seconds (always True for this member itself)."""

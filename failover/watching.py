@@ -18,6 +18,12 @@ HANDED_OVER_MS = 40.0
 """A host that fell silent for less than the shortest promise can only have handed over."""
 
 
+def host_of(core: Core) -> MemberId | None:
+    """Who hosts, as far as `core` knows: the leader, unless it is a witness, which leads for a moment only."""
+    membership = core.log.membership
+    return None if membership is not None and core.leader in membership.witnesses else core.leader
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of the timeline: a change of host, as this member saw it."""
@@ -58,12 +64,13 @@ class HostWatch:
             self._quorum_lost = True
             voters = len(core.log.membership.voters) if core.log.membership else 0
             self._emit(QuorumLost(core.standing.reachable, voters))
-        elif self._quorum_lost and core.leader is not None and not core.standing.quorum_is_lost:
+        elif self._quorum_lost and host_of(core) is not None and not core.standing.quorum_is_lost:
             self._quorum_is_back()  # maybe with the same host in the same term: only this member was cut off
 
     def first_entry(self, generation: Generation, term: Term) -> None:
         """An entry of `term` was applied: if the term is new, its leader is the new host."""
-        if term <= self.term or self._core.leader is None or term != self._core.term:
+        host = host_of(self._core)
+        if term <= self.term or host is None or term != self._core.term:
             return
         now = self._clock()
         first = self.term == 0 and self.host is None
@@ -71,7 +78,7 @@ class HostWatch:
         silence_ms = 0.0 if first else max(0.0, began - self._old_heard_at) * 1_000
         election_ms = (now - began) * 1_000
         reason = "founded" if first else "handed over" if self._was_handed_over(silence_ms) else "silent"
-        self.host, self.term = self._core.leader, term
+        self.host, self.term = host, term
         self._election_seen_at = self._own_end = None
         event = HostChanged(self.host, Epoch(generation, term), silence_ms, election_ms, reason)
         self.timeline.append(Change(now, event))

@@ -130,6 +130,11 @@ class JoinRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinAsWitness(JoinRequest):
+    """The same of a guest that has no application. Members that do not know this kind drop it."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinAccepted:
     """A committed entry admitted the guest; this is what it needs to talk to the members as one of them."""
 
@@ -162,7 +167,9 @@ class Lineage:
     """Whether play goes on there."""
 
 
-GUEST_KINDS: frozenset[type] = frozenset({JoinRequest, JoinAccepted, JoinRefused, JoinPending, Lineage})
+GUEST_KINDS: frozenset[type] = frozenset(
+    {JoinRequest, JoinAccepted, JoinRefused, JoinPending, Lineage, JoinAsWitness}
+)
 
 WIRE = Codec(
     CORE_KINDS
@@ -182,5 +189,6 @@ WIRE = Codec(
         76: JoinPending,
         77: Lineage,
         78: KeyedAsk,
+        79: JoinAsWitness,
     }
 )

@@ -9,6 +9,7 @@ import click
 from failover.cli.decoding import decode
 from failover.cli.inspecting import inspect
 from failover.cli.reading_tickets import ticket
+from failover.cli.witnessing import witness
 
 
 def _version() -> str:
@@ -21,9 +22,10 @@ def _version() -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), message="failover %(version)s")
 def main() -> None:
-    """Look at what a game that uses failover stores, hands out, and says over the network."""
+    """Be a witness of games that use failover; look at what they store, hand out, and say over the network."""
 
 
 main.add_command(decode)
 main.add_command(inspect)
 main.add_command(ticket)
+main.add_command(witness)

@@ -127,7 +127,8 @@ def _worth(
     return (
         -sum(seen[voter].is_leaving for voter in voters),
         survivable(voters, here),
-        len(voters) % 2 == 1 or len(voters) == 2,  # four survive one failure, as three do, and wait for one more
+        # Four survive one failure, as three do, and wait for one more; a player and a witness need each other.
+        len(voters) % 2 == 1 or (len(voters) == 2 and not any(seen[voter].is_witness for voter in voters)),
         sum(not seen[voter].is_witness for voter in there),
         len(there),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from failover.errors import FailoverError, NotAdmitted, StorageFailed, StorageMissing, Unreachable
 from failover.ids import MemberId
+from failover.opaque import Opaque
 from failover.testing.checkers import Violation
 from failover.testing.process import Process, Program
 from failover.testing.simulated_disk import ProcessDied, SimulatedDisk
@@ -52,6 +53,7 @@ class Computer:
         self.lives = 0
         self.ticket: str | None = None
         self.is_founder = False
+        self.is_witness = program.machine is Opaque
         self.has_opened = False
         """Whether a process of this storage ever came so far."""
         self.member: MemberId | None = None

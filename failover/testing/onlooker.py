@@ -146,6 +146,7 @@ class Onlooker:
         if (me, core.term) not in self._led:
             self._led.add((me, core.term))
             self.world.happened["elected"] += 1
+            self.world.happened["witness led"] += running.replica.is_witness
             tail = log.between(log.base_index, log.last_index)
             self.one_history.leads(me, core.term, log.last_index, tail)
         if self.held.is_news(core.commit_index):
@@ -177,6 +178,8 @@ class Onlooker:
 
     def _becomes_host(self, process: Process, running: Running, term: Term) -> None:
         assert running.replica.directory is not None
+        if running.replica.is_witness:
+            raise Violation(f"the witness {process.computer} hosts term {term}")
         self.one_tenure.begins(running.id, Epoch(running.replica.directory.generation, term))
         self.one_history.hosts(running.id, term, running.core.applied_index)
         self.world.trace(f"{process.computer} hosts in term {term}")
@@ -213,19 +216,21 @@ class Onlooker:
 
     def _applied(self, process: Process, running: Running, applied: Applied) -> None:
         entry = applied.entry
-        if applied.caller is not None and applied.reply is not None and applied.action is None:
+        is_witness = running.replica.is_witness
+        if applied.caller is not None and applied.reply is not None and applied.action is None and not is_witness:
             self.once.replied(applied.caller, applied.reply, _key(RECORDS.decode_untrusted(entry.command)))
         if entry.membership is not None and entry.index > len(self.one_history.committed):
             self.world.happened["membership changed"] += 1
         self.one_history.applies(running.id, (entry,))
-        if entry.index % self._digest_every == 0:
+        if entry.index % self._digest_every == 0 and not is_witness:
             digest = process.machine.digest()
             self.same_states.is_at(running.id, entry.index, digest)
             self.digest = zlib.crc32(digest, self.digest)
 
     def _restored(self, process: Process, running: Running, index: LogIndex) -> None:
         self.world.happened["restored from a snapshot"] += 1
-        if index % self._digest_every == 0:
+        self.world.happened["witness restored"] += running.replica.is_witness
+        if index % self._digest_every == 0 and not running.replica.is_witness:
             self.same_states.is_at(running.id, index, process.machine.digest())
 
     def _answered(self, me: MemberId, running: Running, pending: Any, reply: bytes | None) -> None:

@@ -57,6 +57,7 @@ def simulate(
     play: Play | None = None,
     check: Callable[[Any], None] | None = None,
     members: int = 3,
+    witness: bool = False,
     seeds: Iterable[int] = range(10),
     seconds: float = STORMY_S,
     settings: Settings | None = None,
@@ -77,6 +78,7 @@ def simulate(
             ends. What it raises is a violation, but for `Closed`.
         check: called with the state machine of each well member at the end; raises if it is not as it should be.
         members: how many there are at first.
+        witness: whether there is a witness besides (`failover.open_witness`).
         seeds: one run for each.
         seconds: of virtual time in which things go wrong, in each run.
         settings: as for `open_member`.
@@ -101,7 +103,8 @@ def simulate(
 
     def settle(world: StackSimulation) -> None:
         for computer in world.computers:
-            if check is not None and computer.is_kept_running and computer.process is not None:
+            plays = computer.is_kept_running and not computer.is_witness
+            if check is not None and plays and computer.process is not None:
                 check(computer.process.machine)
 
     def run(seed: int) -> Outcome:
@@ -109,6 +112,7 @@ def simulate(
             seed,
             program=program,
             members=members,
+            witness=witness,
             faults=faults,
             stormy_s=seconds,
             settle=settle,
@@ -117,7 +121,8 @@ def simulate(
         try:
             return trial.run()
         except Exception as error:
-            replay = _replay(machine, seed, seconds, members, serve=serve, play=play, check=check, faults=faults)
+            options = {"serve": serve, "play": play, "check": check, "faults": faults, "witness": witness or None}
+            replay = _replay(machine, seed, seconds, members, **options)
             last = "\n".join(list(trial.simulation.last_lines)[-LINES_SHOWN:])
             text = f"seed {seed}: {error}\n\nwhat happened last:\n{last}\n\nreplay it:\n{replay}"
             raise Violation(text) from error

@@ -16,6 +16,9 @@ from failover.testing.faults import HOW_OFTEN, Faults
 from failover.testing.process import Process
 from failover.testing.stack_simulation import StackSimulation
 
+WITNESSES_AMONG_NEWCOMERS = 0.3
+"""Where there is one: most are refused, and some take the place of one that was removed."""
+
 
 class StackSchedule:
     """Acts on a simulation until `ends`."""
@@ -25,6 +28,8 @@ class StackSchedule:
         self._faults = faults
         self._dice = random.Random(f"stack schedule {seed}")
         self._ends = ends
+        self._is_witnessed = any(computer.is_witness for computer in world.computers)
+        self._witness_dice = random.Random(f"stack witnesses {seed}")
         self._mover = self._dice.choice(world.computers)
         """Whose address changes. Two that move while they cannot talk would never find each other again."""
         self._strokes = sorted(faults.strokes, key=lambda stroke: stroke.name)
@@ -257,8 +262,10 @@ class StackSchedule:
         def has_ticket(ticket: Any) -> None:
             if isinstance(ticket, FailoverError) or len(self._world.computers) >= self._faults.computers_max:
                 return
+            has_file = self._dice.random() < self._faults.files
+            is_witness = self._is_witnessed and self._witness_dice.random() < WITNESSES_AMONG_NEWCOMERS
             newcomer = self._world.add_computer(
-                has_file=self._dice.random() < self._faults.files, disk_s=self._faults.disk_s
+                has_file=has_file, disk_s=self._faults.disk_s, is_witness=is_witness
             )
             newcomer.ticket = ticket
             self._start(newcomer)

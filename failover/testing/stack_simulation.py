@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import trio
 
 from failover.errors import FailoverError
 from failover.events import Event, MemberLeft, StateDiverged, StopHost
+from failover.opaque import Opaque
 from failover.testing.checkers import NoProgress, Violation
 from failover.testing.computer import Computer, is_expected
 from failover.testing.guest_run import deterministic_runs
@@ -93,16 +95,22 @@ class StackSimulation:
     # --- making computers ---
 
     def add_computer(
-        self, *, has_file: bool = False, disk_s: tuple[float, float] | None = (0.0002, 0.002)
+        self,
+        *,
+        has_file: bool = False,
+        disk_s: tuple[float, float] | None = (0.0002, 0.002),
+        is_witness: bool = False,
     ) -> Computer:
-        """Make another computer, with an empty disk; nothing runs on it yet."""
+        """Make another computer, with an empty disk; nothing runs on it yet, and later a witness or a player."""
         directory = None
         if has_file:
             if self._directory is None:
                 self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             directory = self._directory / str(len(self.computers))
             directory.mkdir()
-        computer = Computer(self, len(self.computers), self.program, directory, disk_s)
+        opaque = replace(self.program, machine=Opaque, serve=None, play=None)
+        program = opaque if is_witness else self.program
+        computer = Computer(self, len(self.computers), program, directory, disk_s)
         self.computers.append(computer)
         return computer
 

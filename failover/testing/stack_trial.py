@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -56,6 +56,7 @@ class StackTrial:
         program: what runs; None = the guest list, whose history is checked for linearizability.
         members: how many there are at first; None = drawn.
         faults: what may go wrong; None = drawn.
+        witness: whether a witness is there, too; None = drawn, where the guest list runs.
         stormy_s: how long.
         settle: called with the simulation at the very end.
         trace: called with a line for whatever happens.
@@ -68,6 +69,7 @@ class StackTrial:
         program: Program | None = None,
         members: int | None = None,
         faults: Faults | None = None,
+        witness: bool | None = None,
         stormy_s: float = STORMY_S,
         settle: Callable[[StackSimulation], None] | None = None,
         trace: Callable[[str], None] | None = None,
@@ -76,6 +78,7 @@ class StackTrial:
         dice = random.Random(f"stack plan {seed}")
         self.faults = faults or Faults.draw(seed)
         self.members = members or dice.choice((1, 2, 3, 3, 3, 4, 5, 5, 6))
+        self._has_witness = draws_witness(seed, self.members) if witness is None and program is None else witness
         self._stormy_s = stormy_s
         self._settle = settle
         self._guest_book: GuestBook | None = None
@@ -136,9 +139,12 @@ class StackTrial:
         dice = random.Random(f"stack disks {self._seed}")
         for _ in range(self.members):
             world.add_computer(has_file=dice.random() < faults.files, disk_s=faults.disk_s)
+        if self._has_witness:
+            world.add_computer(has_file=dice.random() < faults.files, disk_s=faults.disk_s, is_witness=True)
+            world.happened["witnessed"] += 1
         world.network.link = Link()
         world.found()
-        if self.members > 1:
+        if len(world.computers) > 1:
             world.bring_in(world.computers[1:])
         world.network.link = faults.link
 
@@ -209,7 +215,10 @@ class StackTrial:
         asked: set[Process] = set()
         answered: set[Process] = set()
         book = self._guest_book
-        task = book.greet if book is not None else Member.read_barrier
+
+        def task(process: Process) -> Callable[[Member], Awaitable[None]]:
+            plays = book is not None and not process.computer.is_witness
+            return book.greet if book is not None and plays else Member.read_barrier
 
         def ask(process: Process | None) -> None:
             if process is None or process.member is None or process in asked:
@@ -222,7 +231,7 @@ class StackTrial:
                 else:
                     answered.add(process)
 
-            process.carry_out(task, hears)
+            process.carry_out(task(process), hears)
 
         def is_done() -> bool:
             present = in_touch(healthy)
@@ -242,6 +251,15 @@ class StackTrial:
         )
         world.happened["quorum moved away"] += not is_quorum(present, newest(healthy))
         return took_s
+
+
+WITNESSED = 0.3
+"""In so many trials of 2 to 4 players there is a witness, too."""
+
+
+def draws_witness(seed: int, players: int) -> bool:
+    """Whether this seed has one. Its dice are its own: what follows from the others stays as it was."""
+    return 2 <= players <= 4 and random.Random(f"stack witness {seed}").random() < WITNESSED
 
 
 RACE = Timing(

@@ -15,6 +15,7 @@ from failover.host import Request, Tenure
 from failover.keys import KeyTable
 from failover.life import Life
 from failover.raft import election
+from failover.raft.core import Core
 from failover.raft.lease import Promise
 from failover.raft.timing import Timing
 from failover.replica import Replica
@@ -105,7 +106,12 @@ def restart_forgets_promises(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Promise, "__init__", forget)
 
 
+def witness_hosts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Core, "is_witness", property(lambda self: False))
+
+
 BUGS = (
+    witness_hosts,
     votes_while_promised,
     restart_forgets_promises,
     reply_before_commit,
@@ -124,6 +130,7 @@ ALL_CRASH = Faults(every_s=0.5, strokes=frozenset({Stroke.CRASH_ALL}))
 KIND_OF_RUN: dict[Plant, dict[str, Any]] = {
     votes_while_promised: {"members": 3, "faults": PAUSES},
     restart_forgets_promises: {"members": 3, "faults": ALL_CRASH},
+    witness_hosts: {"members": 2, "witness": True},
 }
 """For a bug that would show in any run, but rarely."""
 

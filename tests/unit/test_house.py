@@ -34,7 +34,8 @@ WORDS_OF_THE_CORE = {"failover.raft.messages", "failover.raft.effects", "failove
 OPTIONS_OF_THE_NET = "failover.net.settings"  # plain values, named beside those of the core in `Settings`
 # They meet in the driver; the member and what opens and runs it construct them; the front door shows names.
 MEETING_PLACES = {
-    f"failover/{name}.py" for name in ("driver", "member", "running", "opening", "rejoining", "__init__")
+    f"failover/{name}.py"
+    for name in ("driver", "member", "witness", "running", "opening", "rejoining", "__init__")
 }
 # What a member takes from outside comes from its `Surroundings`, so that a simulation can give all of it.
 # The writer waits before it tries a full disk again; a file that is being made gets a name of its own.

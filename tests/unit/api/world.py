@@ -137,7 +137,7 @@ class AirTransport:
 class Player:
     """One member in its own task."""
 
-    def __init__(self, member: failover.Member, machine: Ledger, address: Address) -> None:
+    def __init__(self, member: Any, machine: Ledger, address: Address) -> None:
         self.member = member
         self.machine = machine
         self.address = address
@@ -174,8 +174,8 @@ class World:
         self.air = air
         self._nursery = nursery
 
-    async def open(self, **options: Any) -> Player:
-        """Open a member; raises what `open_member` raises."""
+    async def open(self, *, is_witness: bool = False, **options: Any) -> Player:
+        """Open a member, or a witness; raises what `open_member` raises."""
         outcome: list[Player | BaseException] = []
         done = trio.Event()
 
@@ -184,7 +184,11 @@ class World:
             surroundings = failover.Surroundings(
                 clock=trio.current_time, look_at_computer=idle_computer, open_writer=write_at_once
             )
-            opening = failover.open_member(machine, transport=transport, surroundings=surroundings, **options)
+            opening: Any = (
+                failover.open_witness(transport=transport, surroundings=surroundings, **options)
+                if is_witness
+                else failover.open_member(machine, transport=transport, surroundings=surroundings, **options)
+            )
             try:
                 async with opening as member:
                     player = Player(member, machine, transport.address)

@@ -111,6 +111,8 @@ def decide(text: str, *, may_swap: bool = False) -> str:
         ("A* B W+~", AS_IT_IS),
         ("A* B- W+", "A"),
         ("A* B~ W+", AS_IT_IS),
+        # a player and a witness need each other, and one of them cannot host
+        ("A* W+", "A"),
         # one that leads hands over, or gives a vote to whoever it can hand over to
         ("A*+ B c", AS_IT_IS),
         ("A*+ B~ W+ c", "A C W"),
