@@ -11,7 +11,7 @@ import pytest
 import failover
 from failover.ids import Epoch, Generation, LogIndex, Term
 from tests.processes.torture import histories, judging
-from tests.processes.torture.clocks import RatedClock
+from tests.processes.torture.clocks import RatedClock, true_ns
 from tests.processes.torture.judging import Tenure, Verdict
 from tests.processes.torture.notes import Notes, newest_note, read_notes
 from tests.processes.torture.registers import Registers
@@ -102,29 +102,27 @@ def test_two_hosts_of_one_term_are_found_though_they_followed_each_other():
 
 
 class FakeHost:
-    """Holds its tenure until somebody else takes it."""
+    """Says so many times that its tenure runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks: int) -> None:
         self.epoch = Epoch(Generation(b"g"), Term(3))
-        self.runs = True
+        self.looks = looks
 
     def is_running(self) -> bool:
-        return self.runs
+        self.looks -= 1
+        return self.looks >= 0
 
 
-def test_a_tenure_that_ended_while_its_process_stood_still_is_noted_up_to_before_that(tmp_path):
-    host, notes = FakeHost(), Notes(tmp_path / "a.tenures")
-    seen: list[list[dict[str, Any]]] = []
-
-    def wait(_: float) -> None:
-        seen.append(list(read_notes(tmp_path / "a.tenures")))
-        host.runs = len(seen) < 3
-
-    watch_tenure(host, notes, wait)  # type: ignore[arg-type]
-    first, *_, last = read_notes(tmp_path / "a.tenures")
-    assert seen[0] == [], "one look proves nothing yet"
-    assert first["since"] == last["since"] <= last["until"]
-    assert [each.term for each in judging.tenures_in(tmp_path)] == [3]
+@pytest.mark.parametrize(("looks", "waits"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)])
+def test_a_moment_of_a_tenure_counts_if_it_ran_before_and_after(tmp_path, looks, waits):
+    waited: list[int] = []
+    watch_tenure(FakeHost(looks), Notes(tmp_path / "a.tenures"), lambda _: waited.append(true_ns()))  # type: ignore
+    noted = judging.tenures_in(tmp_path)
+    assert len(waited) == waits
+    assert [each.term for each in noted] == ([3] if waits else [])
+    assert all(each.since <= each.until <= waited[-1] for each in noted), (
+        "what came after the last wait is not sure"
+    )
 
 
 def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path):

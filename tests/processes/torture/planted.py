@@ -19,6 +19,7 @@ from failover.sessions import Sessions
 from failover.storage.sqlite import SqliteStorage
 from failover.wire import Verdict
 from failover.writer import ThreadWriter
+from tests.processes.torture.strokes import Kind
 
 if TYPE_CHECKING:
     from tests.processes.torture.worker import Worker
@@ -116,6 +117,14 @@ BUGS: dict[str, Callable[[Worker], None]] = {
         machine_is_not_deterministic,
     )
 }
+
+
+SHOWS_IN = {
+    host_does_not_look_at_its_clock.__name__: (Kind.PAUSE,),
+    reads_wait_for_nothing.__name__: (Kind.BOTH_WAYS, Kind.HALVES, Kind.UNPLUG),
+    disk_says_too_early_that_it_has_stored.__name__: (Kind.KILL_ALL, Kind.HAND_OVER, Kind.ONE_WAY),
+}
+"""For a bug that would show in any storm, but rarely: the strokes that it is looked for with."""
 
 
 def plant(name: str | None, worker: Worker) -> None:

@@ -82,9 +82,11 @@ class Stroke:
         return tuple(host if each == first else first if each == host else each for each in self.places)
 
 
-def draw_storm(dice: random.Random, members: int, seconds: float) -> list[Stroke]:
+def draw_storm(
+    dice: random.Random, members: int, seconds: float, of: Sequence[Kind] = tuple(Kind)
+) -> list[Stroke]:
     """The strokes of one storm, in their order."""
-    kinds = list(Kind)
+    kinds = list(of)
     kinds += dice.choices(kinds, k=max(0, round(seconds / BETWEEN_S) - len(kinds)))
     dice.shuffle(kinds)
     moments = sorted(dice.uniform(0.0, LAST_AT * seconds) for _ in kinds)

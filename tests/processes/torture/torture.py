@@ -23,6 +23,7 @@ from tests.processes.torture.clocks import true_ns
 from tests.processes.torture.ground import Ground
 from tests.processes.torture.judging import Verdict
 from tests.processes.torture.notes import read_notes
+from tests.processes.torture.planted import SHOWS_IN
 from tests.processes.torture.seats import OPEN_S, Seat, host_among
 from tests.processes.torture.strokes import CUTS, Kind, Stroke, draw_clock, draw_storm
 
@@ -49,6 +50,7 @@ class Torture:
     ) -> None:
         self._seed, self._minutes, self._folder, self._storm_s = seed, minutes, folder, storm_s
         self._dice = random.Random(f"torture {seed}")
+        self._kinds = SHOWS_IN.get(planted or "", tuple(Kind))
         self._options = {"seed": seed, "planted": planted}
         self._verdict = Verdict()
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
@@ -98,7 +100,7 @@ class Torture:
         """Let strokes fall, and end each when its time is over."""
         began = time.monotonic()
         self._counts["storms"] += 1
-        for stroke in draw_storm(self._dice, MEMBERS, self._storm_s):
+        for stroke in draw_storm(self._dice, MEMBERS, self._storm_s, self._kinds):
             self._later(began + stroke.at_s, partial(self._strike, stroke))
         while self._due and self._due[0][0] < began + self._storm_s:
             for seat in self._seats:

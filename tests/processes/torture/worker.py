@@ -163,13 +163,13 @@ def watch_tenure(host: failover.Host, notes: Notes, wait: Callable[[float], None
     term = host.epoch.term
     while host.is_running():
         moment = true_ns()
-        wait(LOOK_S)
-        if not host.is_running():
+        if not host.is_running():  # looked at again at once: what wakes up may be told of its end at any moment
             break
         first, last = first or moment, moment
         if last - noted >= NOTE_NS:
             notes.add(term=term, since=first, until=last)
             noted = last
+        wait(LOOK_S)
     if last > noted:
         notes.add(term=term, since=first, until=last)
 
