@@ -73,9 +73,14 @@ class _Resumed:
 class Worker:
     """Carries out what the test asks."""
 
+    clock: trio.abc.Clock | None = None
+    """Of the whole process; None = the real one."""
+    surroundings: failover.Surroundings | None = None
+    """Of its member."""
+
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
-        self.machine = Ledger(options.get("poison", False))
+        self.machine: failover.StateMachine = Ledger(options.get("poison", False))
         self.member: failover.Member | None = None
         self.host: failover.Host | None = None
         """The newest one, also when its tenure is long over."""
@@ -102,14 +107,19 @@ class Worker:
             serve=self.serve,
             settings=failover.Settings.from_toml(self.options.get("settings", "")),
             wake=self.hear,
+            surroundings=self.surroundings,
         )
         began = time.monotonic()
         async with opening as self.member, trio.open_nursery() as nursery:
             self.hear()
             say(0, opened_s=time.monotonic() - began, id=self.member.id.hex(), port=self.member.address.port)
             nursery.start_soon(self.obey_signals, nursery.cancel_scope)
+            nursery.start_soon(self.live)
             await self.listen(nursery)
             nursery.cancel_scope.cancel()
+
+    async def live(self) -> None:
+        """What it does besides, as long as it lives."""
 
     async def obey_signals(self, scope: trio.CancelScope) -> None:
         """SIGTERM means: leave the block. SIGINT is left to Python, which raises KeyboardInterrupt."""
@@ -272,6 +282,7 @@ class Worker:
 
     async def do_counts(self) -> dict[str, Any]:
         """How often each command was applied."""
+        assert isinstance(self.machine, Ledger)
         return {"counts": self.machine.counts}
 
     async def do_fault(self, kind: str) -> dict[str, Any]:
@@ -291,7 +302,8 @@ def main(kind: type[Worker] = Worker) -> int:
     """A program as players write it: one clear line for what goes wrong while opening."""
     die_with_parent()
     try:
-        trio.run(kind(json.loads(sys.argv[1])).run)
+        worker = kind(json.loads(sys.argv[1]))
+        trio.run(worker.run, clock=worker.clock)
     except* failover.FailoverError as group:
         errors: BaseException = group
         while isinstance(errors, BaseExceptionGroup):
