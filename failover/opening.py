@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,14 @@ from pathlib import Path
 from failover.admission import ask_to_join
 from failover.clock import Clock
 from failover.codes import ticket_by_code
+from failover.copies import NOTE_MET, mark_copy, read_met, refuse_copy
 from failover.directory import EPOCHS_MAX
 from failover.errors import (
     BadAddress,
     BadTicket,
     FailoverError,
     MalformedBytes,
+    StorageCopied,
     StorageCorrupt,
     StorageMissing,
     Unreachable,
@@ -30,6 +32,7 @@ from failover.net.addresses import ADDRESSES_MAX
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
+from failover.net.runs import Run
 from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
@@ -71,12 +74,20 @@ class Opened:
 
 
 def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
-    """The storage to use: a file's path, one's own object, or None for memory."""
+    """The storage to use: a file's path, one's own object, or None for memory.
+
+    Raises:
+        StorageCopied: it is a copy, or was found out to be one before.
+    """
     if storage is None:
         return MemoryStorage()
-    if isinstance(storage, str | os.PathLike):
-        return SqliteStorage(Path(storage))
-    return storage
+    opened = SqliteStorage(Path(storage)) if isinstance(storage, str | os.PathLike) else storage
+    try:
+        refuse_copy(opened.get_note)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def open_transport(bind: str, port: int, storage: Storage) -> UdpTransport:
@@ -157,15 +168,21 @@ async def open_identity(
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)
     known = _read_note(note) if note is not None else None
+    met = read_met(storage.get_note(NOTE_MET))
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
+    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, met)
     has_joined = known is None
     if parsed is not None and known is not None:
         parsed = _with_news(parsed, known, storage)
     if parsed is not None:
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
-        known = await _get_in(peers, line, parsed, info, known, surroundings.clock)
+        try:
+            known = await _get_in(peers, line, parsed, info, known, surroundings.clock)
+        except StorageCopied:
+            assert peers.runs.later is not None
+            mark_copy(storage.set_note, peers.runs.later)
+            raise
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
@@ -256,6 +273,7 @@ def _open_peers(
     ticket: Ticket | None,
     line: Line,
     entropy: Entropy,
+    met: Mapping[MemberId, Run],
 ) -> Peers:
     if known is not None:
         secrets = known.secrets
@@ -277,6 +295,7 @@ def _open_peers(
         guest_kinds=GUEST_KINDS,
         open_sink=_no_snapshots_yet,
         note_key=line.note_key,
+        met=met,
     )
 
 

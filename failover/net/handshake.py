@@ -18,6 +18,7 @@ from failover.ids import ClusterId
 from failover.net import addresses, cookies
 from failover.net.addresses import Address
 from failover.net.channel import DATAGRAM_SIZE_MAX, VERSION
+from failover.net.runs import NO_RUN, SEAL_SIZE, Run
 
 TYPE_INITIATION, TYPE_RESPONSE = 1, 2
 HANDSHAKE_SIZE = DATAGRAM_SIZE_MAX
@@ -29,8 +30,8 @@ NAME_SIZE_MAX = 64
 NO_INVITE = bytes(INVITE_ID_SIZE)
 NO_MAC2 = bytes(16)
 
-_INITIATION = Struct("<QQIBBI16sB")
-_RESPONSE = Struct("<QQB")
+_INITIATION = Struct(f"<QQ{SEAL_SIZE}sIBBI16sB")
+_RESPONSE = Struct(f"<QQ{SEAL_SIZE}sQ{SEAL_SIZE}sB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class InitiationPayload:
     """For people. At most 64 bytes of UTF-8."""
     addresses: tuple[Address, ...] = ()
     """Where else the initiator may be reached: candidates, never trusted to be its own."""
+    seal: bytes = NO_RUN.seal
+    """Of this run; nobody but its author can judge it."""
 
     def pack(self) -> bytes:
         """1,016 bytes, zeros at their end."""
@@ -60,6 +63,7 @@ class InitiationPayload:
         head = _INITIATION.pack(
             self.incarnation,
             self.previous_incarnation,
+            self.seal,
             self.attempt,
             self.version_min,
             self.version_max,
@@ -76,7 +80,7 @@ class InitiationPayload:
         if len(data) != INITIATION_PAYLOAD_SIZE:
             raise MalformedBytes("initiation payload size")
         head = _INITIATION.unpack_from(data)
-        incarnation, previous, attempt, low, high, epoch, invite_id, name_size = head
+        incarnation, previous, seal, attempt, low, high, epoch, invite_id, name_size = head
         offset = _INITIATION.size + name_size
         try:
             name = data[_INITIATION.size : offset].decode()
@@ -87,7 +91,12 @@ class InitiationPayload:
         candidates, offset = addresses.unpack_list_untrusted(data, offset)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("initiation padding")
-        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates)
+        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates, seal)
+
+    @property
+    def run(self) -> Run:
+        """Which run of the initiator this is."""
+        return Run(self.incarnation, self.seal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +110,18 @@ class ResponsePayload:
     """Chosen from the initiator's range."""
     observed: Address | None
     """Where the initiation came from."""
+    seal: bytes = NO_RUN.seal
+    """As in the initiation."""
+    met: Run = NO_RUN
+    """A run of the initiator of which its storage does not know. If there is one, this is all that is said: no
+    channel comes of it."""
 
     def pack(self) -> bytes:
         """1,060 bytes, zeros at their end."""
-        packed = _RESPONSE.pack(self.incarnation, self.previous_incarnation, self.version)
+        met = self.met
+        packed = _RESPONSE.pack(
+            self.incarnation, self.previous_incarnation, self.seal, met.incarnation, met.seal, self.version
+        )
         packed += addresses.pack(self.observed)
         return packed.ljust(RESPONSE_PAYLOAD_SIZE, b"\0")
 
@@ -113,11 +130,16 @@ class ResponsePayload:
         """Raises MalformedBytes for anything but exactly what `pack` writes."""
         if len(data) != RESPONSE_PAYLOAD_SIZE:
             raise MalformedBytes("response payload size")
-        incarnation, previous, version = _RESPONSE.unpack_from(data)
+        incarnation, previous, seal, met, met_seal, version = _RESPONSE.unpack_from(data)
         observed, offset = addresses.unpack_untrusted(data, _RESPONSE.size)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("response padding")
-        return cls(incarnation, previous, version, observed)
+        return cls(incarnation, previous, version, observed, seal, Run(met, met_seal))
+
+    @property
+    def run(self) -> Run:
+        """Which run of the responder this is."""
+        return Run(self.incarnation, self.seal)
 
 
 def prologue(cluster: ClusterId) -> bytes:
