@@ -14,6 +14,7 @@ from trio.testing import MockClock
 import failover
 from failover.fitness import Computer
 from failover.net.addresses import Address
+from failover.writer import writer_for
 
 DELAY_S = 0.0005
 
@@ -182,7 +183,11 @@ class World:
         async def live() -> None:
             machine, address = options.pop("machine", None) or Ledger(), options.pop("address", None)
             transport = self.air.transport() if address is None else self.air.again_at(address)
-            surroundings = failover.Surroundings(clock=trio.current_time, look_at_computer=idle_computer)
+            surroundings = failover.Surroundings(
+                clock=trio.current_time,
+                look_at_computer=idle_computer,
+                open_writer=options.pop("open_writer", writer_for),
+            )
             opening = failover.open_member(machine, transport=transport, surroundings=surroundings, **options)
             try:
                 async with opening as member:
