@@ -82,6 +82,7 @@ async def test_a_full_disk_votes_for_nobody_and_the_others_go_on(sent_by: list[t
         member(ticket=await host.invite(), storage=disk, name="full") as other,
     ):
         await voters(3, host, second, other)
+        await until(lambda: host.status().failures_survived == 1)  # the votes are given, not being given
         disk.is_full = True
         for number in range(5):
             await host.request(b"%d" % number)
@@ -114,6 +115,7 @@ async def test_a_host_whose_disk_is_full_makes_way_and_one_alone_waits_for_room(
             member(ticket=await host.invite()) as third,
         ):
             await voters(3, host, second, third)
+            await until(lambda: host.status().failures_survived == 1)  # the votes are given, not being given
             disk.is_full = True
             await second.request(b"goes on", 10)
             await until(lambda: second.is_host or third.is_host)
