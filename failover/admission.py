@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import trio
 
 from failover.confirming import fingerprint
+from failover.copies import found_out
 from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
@@ -111,6 +112,7 @@ async def ask_to_join(
 
     Raises:
         NotAdmitted: the cluster said no.
+        StorageCopied: a member has met a later run of this one.
         Unreachable: nobody answered at all, or there was no host for too long.
     """
     began = clock()
@@ -127,6 +129,8 @@ async def ask_to_join(
                     peers.send_as_guest(contact_id, request, clock())
                 if connected:
                     heard.connected_at = clock()
+                if peers.runs.later is not None:
+                    raise found_out()
                 _check_patience(heard, ticket, line.real, began, clock())
                 for _ in range(int(ASK_AGAIN_S / 0.01)):
                     await trio.sleep(0.01)

@@ -16,6 +16,7 @@ FailoverError
 ├── PortInUse               another program holds the port; choose another or 0
 ├── StorageInUse            another process has this storage open
 ├── StorageCorrupt          the file is damaged; names it and says what to do; nothing was changed
+├── StorageCopied           the file is a copy or an old backup, which must not run; join anew with a new file
 ├── StorageMissing          no identity stored, and neither `ticket` nor `found` was given
 ├── StorageFailed           the disk refused (full, read-only); what was accepted before is kept
 ├── MachineFailed           the application's machine raised; has the method, the index, the original as cause
@@ -89,6 +90,14 @@ class StorageInUse(FailoverError):
 
 class StorageCorrupt(FailoverError):
     """The storage is damaged, or not one of ours. Nothing was changed; the message names the file."""
+
+
+class StorageCopied(FailoverError):
+    """The storage is a copy of another, or an old backup of itself: it may have forgotten what it promised.
+
+    Raised when it is opened; in `Stopped` where another member finds it out. Nothing was sent or accepted with it
+    since. Move the file away, and join anew with a new one and a ticket.
+    """
 
 
 class StorageMissing(FailoverError):

@@ -404,6 +404,8 @@ async def open_member(
     Raises:
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
+        StorageCopied: the storage is a copy or an old backup. Where that is found out later, by another member,
+            it is the error of the event `Stopped`.
         PortInUse, BadAddress: the socket could not be opened, or one of `addresses` is none.
         MachineFailed: the machine could not be restored from the storage.
         BadSettings: a file that `settings.net` asks for cannot be made.

@@ -34,6 +34,7 @@ from failover.records import (
     NewGeneration,
     OpenInvite,
     SystemCommand,
+    is_of_application,
 )
 from failover.replica import Replica
 from failover.wire import WIRE, AskIntroduction, Farewell, JoinAccepted
@@ -273,7 +274,8 @@ class Said:
     def by(cls, entries: Iterable[Entry]) -> Said:
         """Read them all."""
         said = cls()
-        for record in (RECORDS.decode_untrusted(entry.command) for entry in entries if entry.command):
+        told = (entry.command for entry in entries if entry.command and not is_of_application(entry.command))
+        for record in map(RECORDS.decode_untrusted, told):
             if isinstance(record, Founding):
                 said.infos[record.founder.member] = record.founder
                 said.secrets.append(record.secrets)

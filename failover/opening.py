@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from failover.admission import ask_to_join
 from failover.clock import Clock
 from failover.codes import ticket_by_code
+from failover.copies import NOTE_MET, mark_copy, read_met, refuse_copy
 from failover.directory import EPOCHS_MAX
 from failover.errors import (
     BadAddress,
     BadTicket,
     FailoverError,
     MalformedBytes,
+    StorageCopied,
     StorageCorrupt,
     StorageMissing,
     Unreachable,
@@ -32,6 +34,7 @@ from failover.net.addresses import ADDRESSES_MAX
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
+from failover.net.runs import Run
 from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
@@ -79,12 +82,20 @@ class Opened:
 
 
 def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
-    """The storage to use: a file's path, one's own object, or None for memory."""
+    """The storage to use: a file's path, one's own object, or None for memory.
+
+    Raises:
+        StorageCopied: it is a copy, or was found out to be one before.
+    """
     if storage is None:
         return MemoryStorage()
-    if isinstance(storage, str | os.PathLike):
-        return SqliteStorage(Path(storage))
-    return storage
+    opened = SqliteStorage(Path(storage)) if isinstance(storage, str | os.PathLike) else storage
+    try:
+        refuse_copy(opened.get_note)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def open_transport(bind: str, port: int, storage: Storage) -> UdpTransport:
@@ -167,16 +178,18 @@ async def open_identity(
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)
     known = _read_note(note) if note is not None else None
+    met = read_met(storage.get_note(NOTE_MET))
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy)
+    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, met)
     has_joined, rejoined = known is None, None
     kind = JoinAsWitness if is_witness else JoinRequest
     if known is not None:
         peers.set_generation(known.generation)
         if (plan := noted_rejoin(storage)) is not None:
-            outcome = await rejoin(
-                plan, storage, identity, peers, line, info, known, kind, NOTE_CLUSTER, surroundings.clock
-            )
+            with _copies_marked(storage, peers):
+                outcome = await rejoin(
+                    plan, storage, identity, peers, line, info, known, kind, NOTE_CLUSTER, surroundings.clock
+                )
             if outcome is not None:
                 (known, rejoined), has_joined, parsed = outcome, True, None
                 peers.set_secrets(known.secrets)
@@ -186,13 +199,25 @@ async def open_identity(
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
         request = kind(parsed.invite_id, info.name, info.addresses)
-        known = await _get_in(peers, line, parsed, request, known, surroundings.clock)
+        with _copies_marked(storage, peers):
+            known = await _get_in(peers, line, parsed, request, known, surroundings.clock)
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
     peers.set_generation(known.generation)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given), rejoined)
+
+
+@contextmanager
+def _copies_marked(storage: Storage, peers: Peers) -> Iterator[None]:
+    """Whose storage turns out to be a copy is refused at every later opening, too."""
+    try:
+        yield
+    except StorageCopied:
+        assert peers.runs.later is not None
+        mark_copy(storage.set_note, peers.runs.later)
+        raise
 
 
 def _check_kind(storage: Storage, identity: Identity | None, *, is_witness: bool) -> None:
@@ -292,6 +317,7 @@ def _open_peers(
     ticket: Ticket | None,
     line: Line,
     entropy: Entropy,
+    met: Mapping[MemberId, Run],
 ) -> Peers:
     if known is not None:
         secrets = known.secrets
@@ -313,6 +339,7 @@ def _open_peers(
         guest_kinds=GUEST_KINDS,
         open_sink=_no_snapshots_yet,
         note_key=line.note_key,
+        met=met,
     )
 
 

@@ -232,4 +232,15 @@ class SystemCommand:
 
 
 RECORDS = Codec({1: Founding, 2: AppCommand, 3: SystemCommand, 4: NewGeneration, 5: KeyedCommand})
+
+
+def is_of_application(record: bytes) -> bool:
+    """Whether a coded record is an `AppCommand`, by its first two bytes: a short CBOR array that begins with 2.
+
+    False means only that one has to look: there are longer ways to write the same. Nearly all records of a long
+    log are of the application, and reading each costs 3 us.
+    """
+    return record[1:2] == b"\x02" and record[0] >> 3 in (0b10000, 0b10001, 0b10010)
+
+
 ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch, 7: AdmitWitness})

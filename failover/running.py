@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from failover.codes import CodeDesk
+from failover.copies import RunNotes
 from failover.driver import Driver
 from failover.errors import FailoverError, NotAdmitted, Unreachable
 from failover.finding import Finding
@@ -115,6 +116,7 @@ class Running:
         self.driver.writer = surroundings.open_writer(
             storage, self.driver.stored, self._failed, self._disk_is_troubled
         )
+        self.run_notes = RunNotes(self.peers.runs, self.driver.writer, storage.set_note, self.life.stop)
         self.codes = CodeDesk(surroundings, nursery, _lan_side(transport))
         self.finding = self._open_finding(transport)
         if surroundings.look_on is not None:

@@ -18,6 +18,7 @@ from failover.net.lane import Lane
 from failover.net.places import Place, Relayed
 from failover.net.receiving import Budget
 from failover.net.relaying import Relaying
+from failover.net.runs import Runs
 from failover.net.timings import NetTimings
 from failover.net.transfers import OpenSink
 
@@ -90,6 +91,7 @@ class Context:
     """In which this member is."""
     note_key: Callable[[int, bytes], None] | None = None
     """Told the keys of each channel, with the receiver index that names them: for the key log."""
+    runs: Runs = field(init=False)
     relaying: Relaying = field(init=False)
     observed: dict[MemberId, Address] = field(default_factory=dict)
     """How the others see this member: what it looks like from outside its router."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from failover.net.runs import NO_RUN, Run
+
 ACCEPTED_MAX = 8
 """Accepted initiations that are remembered one by one; as many as fit into a few long round trips."""
 
@@ -16,22 +18,31 @@ ACCEPTED_MAX = 8
 class Freshness:
     """Of one peer."""
 
-    __slots__ = ("_accepted", "attempt", "incarnation")
+    __slots__ = ("_accepted", "_before", "attempt", "run")
 
-    def __init__(self) -> None:
-        self.incarnation = 0
-        """The newest that the peer proved to have."""
+    def __init__(self, run: Run = NO_RUN) -> None:
+        self.run = run
+        """The newest that the peer proved to be."""
         self.attempt = 0
-        """The newest of that incarnation."""
+        """The newest of that run."""
+        self._before = (0, 0)
+        """The run that was the newest before it, and its newest attempt."""
         self._accepted: deque[tuple[int, int]] = deque(maxlen=ACCEPTED_MAX)
 
-    def is_rolled_back(self, incarnation: int, previous: int) -> bool:
-        """Whether a newer process does not know of one that we met: its storage was rolled back or copied.
+    @property
+    def incarnation(self) -> int:
+        """Of the newest run."""
+        return self.run.incarnation
+
+    def is_rolled_back(self, run: Run, previous: int) -> bool:
+        """Whether a process does not know of one that we met: its storage was rolled back or copied.
 
         Every later process of an honest storage knows of the ones before it, so a replayed datagram of an honest
         one cannot look like this: its own incarnation is an old one.
         """
-        return incarnation > self.incarnation > previous
+        if run.incarnation == self.incarnation:
+            return run.seal != self.run.seal
+        return run.incarnation > self.incarnation > previous
 
     def judge(self, incarnation: int, attempt: int, *, is_at_its_address: bool) -> str | None:
         """Whether the initiation may be accepted: None, or why not.
@@ -48,10 +59,31 @@ class Freshness:
             return "stale attempt"
         return None
 
+    def is_to_be_told(self, run: Run, previous: int, attempt: int) -> bool:
+        """Whether this is the initiation of a copy, or of a storage that was copied; once for each."""
+        if (run.incarnation, attempt) in self._accepted:
+            return False
+        return self.is_rolled_back(run, previous) or self._outlived(run.incarnation, attempt)
+
+    def _outlived(self, incarnation: int, attempt: int) -> bool:
+        """Whether the run before the newest still makes initiations: two processes use one storage or its copy.
+
+        A straggler or a replay of that run may look like this, too, but once each: an answer to it reaches nobody
+        who could read it.
+        """
+        if incarnation == 0 or incarnation != self._before[0] or attempt <= self._before[1]:
+            return False
+        self._before = (incarnation, attempt)
+        return True
+
     def accepted(self, incarnation: int, attempt: int) -> None:
         """It was answered."""
         self._accepted.append((incarnation, attempt))
 
-    def proved(self, incarnation: int, attempt: int = 0) -> None:
+    def proved(self, run: Run, attempt: int = 0) -> None:
         """The peer's process is this one, or a later one."""
-        self.incarnation, self.attempt = max((self.incarnation, self.attempt), (incarnation, attempt))
+        if run.incarnation > self.incarnation:
+            self._before = (self.incarnation, self.attempt)
+            self.run, self.attempt = run, attempt
+        elif run.incarnation == self.incarnation:
+            self.attempt = max(self.attempt, attempt)

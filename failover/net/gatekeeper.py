@@ -3,13 +3,15 @@
 Exact length and version; seen before; mac1 (a stranger ends here, after a few microseconds, without an answer);
 under load a valid mac2, or a COOKIE is all that there is; the rates of the source and of all; Noise; membership or
 an open invite; freshness. Then a provisional channel and a RESPONSE, and nothing else changes: not the active
-address, not the current channel, not the membership, nor what is known of the peer.
+address, not the current channel, not the membership, nor what is known of the peer. Who comes with a copy of a
+storage, or an old backup of it, is told so in the RESPONSE, and gets no channel.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from hashlib import blake2s
 
 from failover.errors import MalformedBytes
@@ -19,15 +21,29 @@ from failover.net.addresses import Address
 from failover.net.channel import VERSION, Channel
 from failover.net.context import Context, Secrets
 from failover.net.cookies import CookieJar
-from failover.net.handshaking import is_rolled_back
+from failover.net.handshaking import notes_rolled_back
 from failover.net.limits import Limits, Load, network_of
 from failover.net.peer import Peer, Role
 from failover.net.places import Place, Relayed, is_in_anothers_name
+from failover.net.runs import NO_RUN, Run
 
 PROVISIONAL_TOTAL_MAX = 64
 GUESTS_MAX = 16
 SEEN_MAX = 1024
 """Initiations remembered by their mac1, so that a replayed one costs a look into a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """An initiation that was read, of somebody who may come in."""
+
+    responder: noise.Responder
+    psk: bytes
+    secrets: Secrets
+    claims: handshake.InitiationPayload
+    index: int
+    """The initiator's, of the handshake."""
+    source: Place
 
 
 class Gatekeeper:
@@ -149,25 +165,24 @@ class Gatekeeper:
         if isinstance(found, str):
             return found
         peer, psk = found
-        refusal = peer.freshness.judge(payload.incarnation, payload.attempt, is_at_its_address=is_at_its_address)
-        if refusal is None and is_rolled_back(peer, payload):
-            refusal = "stale incarnation"
+        question = _Question(responder, psk, secrets, payload, index, source)
+        return self._judge_run(peer, question, now, is_at_its_address=is_at_its_address)
+
+    def _judge_run(self, peer: Peer, question: _Question, now: float, *, is_at_its_address: bool) -> str | None:
+        """Answer it, or say why not: whether it is new, and of the run that should be there."""
+        claims, freshness = question.claims, peer.freshness
+        if freshness.is_to_be_told(claims.run, claims.previous_incarnation, claims.attempt):
+            notes_rolled_back(peer, claims)
+            freshness.accepted(claims.incarnation, claims.attempt)
+            self._tell_of_later_run(peer, question, now)
+            return "stale incarnation"
+        refusal = freshness.judge(claims.incarnation, claims.attempt, is_at_its_address=is_at_its_address)
         if refusal is None and self._context.provisional_count >= PROVISIONAL_TOTAL_MAX:
             refusal = "too many provisional channels"
-        if refusal is not None:
-            return refusal
-        peer.freshness.accepted(payload.incarnation, payload.attempt)
-        self._respond(
-            peer,
-            responder=responder,
-            psk=psk,
-            secrets=secrets,
-            claims=payload,
-            remote_index=index,
-            source=source,
-            now=now,
-        )
-        return None
+        if refusal is None:
+            freshness.accepted(claims.incarnation, claims.attempt)
+            self._respond(peer, question, now)
+        return refusal
 
     def _admit(
         self, static: MemberId, payload: handshake.InitiationPayload, source: Place, now: float
@@ -205,50 +220,58 @@ class Gatekeeper:
         self.guests.pop(idle).close()
         return True
 
-    def _respond(
-        self,
-        peer: Peer,
-        *,
-        responder: noise.Responder,
-        psk: bytes,
-        secrets: Secrets,
-        claims: handshake.InitiationPayload,
-        remote_index: int,
-        source: Place,
-        now: float,
-    ) -> None:
+    def _respond(self, peer: Peer, question: _Question, now: float) -> None:
+        """A provisional channel, and the RESPONSE that says so."""
         context = self._context
+        local_index = context.new_index()
+        keys = self._answer(peer, question, local_index, NO_RUN, now)
+        channel = Channel(
+            send_key=keys.responder_sends,
+            receive_key=keys.initiator_sends,
+            local_index=local_index,
+            remote_index=question.index,
+            initiated=False,
+            confirmed=False,
+            created=now,
+            peer_incarnation=question.claims.incarnation,
+            generation=question.claims.generation,
+            address=question.source,
+            claims=question.claims,
+        )
+        context.note_keys(
+            ours=local_index, receive=keys.initiator_sends, theirs=question.index, send=keys.responder_sends
+        )
+        peer.add_provisional(channel)
+
+    def _tell_of_later_run(self, peer: Peer, question: _Question, now: float) -> None:
+        """The author's storage is a copy or a backup: it is shown the run that says so, and gets no channel."""
+        self._answer(peer, question, self._context.new_index(), peer.freshness.run, now)
+
+    def _answer(
+        self, peer: Peer, question: _Question, local_index: int, met: Run, now: float
+    ) -> noise.TransportKeys:
+        """Send the RESPONSE, as long as its INITIATION; returns the keys that it ends the handshake with."""
+        context, source = self._context, question.source
         payload = handshake.ResponsePayload(
             incarnation=context.incarnation,
             previous_incarnation=context.previous_incarnation,
             version=VERSION,
             generation=context.generation,
             observed=None if isinstance(source, Relayed) else source,
+            seal=context.runs.own.seal,
+            met=met,
         )
-        message, keys = responder.respond(ephemeral=context.entropy(32), psk=psk, payload=payload.pack())
-        local_index = context.new_index()
-        channel = Channel(
-            send_key=keys.responder_sends,
-            receive_key=keys.initiator_sends,
-            local_index=local_index,
-            remote_index=remote_index,
-            initiated=False,
-            confirmed=False,
-            created=now,
-            peer_incarnation=claims.incarnation,
-            generation=claims.generation,
-            address=source,
-            claims=claims,
+        message, keys = question.responder.respond(
+            ephemeral=context.entropy(32), psk=question.psk, payload=payload.pack()
         )
-        context.note_keys(
-            ours=local_index, receive=keys.initiator_sends, theirs=remote_index, send=keys.responder_sends
-        )
-        peer.add_provisional(channel)
-        key = handshake.mac1_key(peer.member, secrets.gate)
         response = handshake.response(
-            sender_index=local_index, receiver_index=remote_index, noise_message=message, key=key
+            sender_index=local_index,
+            receiver_index=question.index,
+            noise_message=message,
+            key=handshake.mac1_key(peer.member, question.secrets.gate),
         )
         context.send(response, source, now)
+        return keys
 
     def tick(self, now: float) -> None:
         """Forget guests without a channel, and those that do not ask."""

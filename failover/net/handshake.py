@@ -18,6 +18,7 @@ from failover.ids import NO_GENERATION, ClusterId, Generation
 from failover.net import addresses, cookies
 from failover.net.addresses import Address
 from failover.net.channel import DATAGRAM_SIZE_MAX, VERSION
+from failover.net.runs import NO_RUN, SEAL_SIZE, Run
 
 TYPE_INITIATION, TYPE_RESPONSE = 1, 2
 HANDSHAKE_SIZE = DATAGRAM_SIZE_MAX
@@ -29,8 +30,8 @@ NAME_SIZE_MAX = 64
 NO_INVITE = bytes(INVITE_ID_SIZE)
 NO_MAC2 = bytes(16)
 
-_INITIATION = Struct("<QQIBBI16s16sB")
-_RESPONSE = Struct("<QQB16s")
+_INITIATION = Struct(f"<QQ{SEAL_SIZE}sIBBI16s16sB")
+_RESPONSE = Struct(f"<QQ{SEAL_SIZE}sQ{SEAL_SIZE}sB16s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class InitiationPayload:
     """For people. At most 64 bytes of UTF-8."""
     addresses: tuple[Address, ...] = ()
     """Where else the initiator may be reached: candidates, never trusted to be its own."""
+    seal: bytes = NO_RUN.seal
+    """Of this run; nobody but its author can judge it."""
     generation: Generation = NO_GENERATION
     """Members of two generations have a channel, but on it they say only where each of them went."""
 
@@ -62,6 +65,7 @@ class InitiationPayload:
         head = _INITIATION.pack(
             self.incarnation,
             self.previous_incarnation,
+            self.seal,
             self.attempt,
             self.version_min,
             self.version_max,
@@ -79,7 +83,7 @@ class InitiationPayload:
         if len(data) != INITIATION_PAYLOAD_SIZE:
             raise MalformedBytes("initiation payload size")
         head = _INITIATION.unpack_from(data)
-        incarnation, previous, attempt, low, high, epoch, generation, invite_id, name_size = head
+        incarnation, previous, seal, attempt, low, high, epoch, generation, invite_id, name_size = head
         offset = _INITIATION.size + name_size
         try:
             name = data[_INITIATION.size : offset].decode()
@@ -90,7 +94,12 @@ class InitiationPayload:
         candidates, offset = addresses.unpack_list_untrusted(data, offset)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("initiation padding")
-        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates, generation)
+        return cls(incarnation, previous, attempt, low, high, epoch, invite_id, name, candidates, seal, generation)
+
+    @property
+    def run(self) -> Run:
+        """Which run of the initiator this is."""
+        return Run(self.incarnation, self.seal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +113,27 @@ class ResponsePayload:
     """Chosen from the initiator's range."""
     observed: Address | None
     """Where the initiation came from."""
+    seal: bytes = NO_RUN.seal
+    """As in the initiation."""
+    met: Run = NO_RUN
+    """A run of the initiator of which its storage does not know. If there is one, this is all that is said: no
+    channel comes of it."""
+
     generation: Generation = NO_GENERATION
     """As in the initiation."""
 
     def pack(self) -> bytes:
         """1,060 bytes, zeros at their end."""
-        packed = _RESPONSE.pack(self.incarnation, self.previous_incarnation, self.version, self.generation)
+        met = self.met
+        packed = _RESPONSE.pack(
+            self.incarnation,
+            self.previous_incarnation,
+            self.seal,
+            met.incarnation,
+            met.seal,
+            self.version,
+            self.generation,
+        )
         packed += addresses.pack(self.observed)
         return packed.ljust(RESPONSE_PAYLOAD_SIZE, b"\0")
 
@@ -118,11 +142,16 @@ class ResponsePayload:
         """Raises MalformedBytes for anything but exactly what `pack` writes."""
         if len(data) != RESPONSE_PAYLOAD_SIZE:
             raise MalformedBytes("response payload size")
-        incarnation, previous, version, generation = _RESPONSE.unpack_from(data)
+        incarnation, previous, seal, met, met_seal, version, generation = _RESPONSE.unpack_from(data)
         observed, offset = addresses.unpack_untrusted(data, _RESPONSE.size)
         if data.count(0, offset) != len(data) - offset:
             raise MalformedBytes("response padding")
-        return cls(incarnation, previous, version, observed, generation)
+        return cls(incarnation, previous, version, observed, seal, Run(met, met_seal), generation)
+
+    @property
+    def run(self) -> Run:
+        """Which run of the responder this is."""
+        return Run(self.incarnation, self.seal)
 
 
 def prologue(cluster: ClusterId) -> bytes:

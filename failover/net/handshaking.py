@@ -152,6 +152,7 @@ class Handshaking:
             invite_id=invite_id,
             name=context.name,
             addresses=context.candidates(),
+            seal=context.runs.own.seal,
         )
         initiator = noise.Initiator(
             static=context.private_key,
@@ -209,11 +210,14 @@ class Handshaking:
         except MalformedBytes:
             context.counters["response: not authentic"] += 1
             return
+        if payload.met.incarnation:
+            context.runs.shown(payload.met)
+            return
         is_old = payload.incarnation < peer.freshness.incarnation
-        if payload.version != VERSION or is_old or is_rolled_back(peer, payload):
+        if payload.version != VERSION or is_old or notes_rolled_back(peer, payload):
             context.counters["response: refused"] += 1
             return
-        peer.freshness.proved(payload.incarnation)
+        peer.run_proved(payload.run)
         if not isinstance(source, Relayed):
             peer.is_seen_at(payload.observed, now)
         channel = Channel(
@@ -235,9 +239,9 @@ class Handshaking:
         peer.adopt(channel, source, now, size=len(datagram), is_proved=attempt.asked == {source})
 
 
-def is_rolled_back(peer: Peer, said: handshake.InitiationPayload | handshake.ResponsePayload) -> bool:
+def notes_rolled_back(peer: Peer, said: handshake.InitiationPayload | handshake.ResponsePayload) -> bool:
     """Whether the peer's storage was rolled back or copied; if so, it is noted."""
-    if not peer.freshness.is_rolled_back(said.incarnation, said.previous_incarnation):
+    if not peer.freshness.is_rolled_back(said.run, said.previous_incarnation):
         return False
     if peer.role.value == "member":  # guests may draw keys without end; members are few
         peer.context.rolled_back.add(peer.member)

@@ -21,6 +21,7 @@ from failover.net.handshaking import Handshaking
 from failover.net.paths import Paths
 from failover.net.places import Place, Relayed
 from failover.net.receiving import Receiver
+from failover.net.runs import Run
 from failover.net.sending import Sender
 from failover.net.transfers import BATCH_SIZE_MAX, SnapshotSink, SnapshotSource
 
@@ -66,7 +67,7 @@ class Peer:
         """Addresses that the peer itself named; candidates, nothing more."""
         self.paths = Paths(self)
         self.name = ""
-        self.freshness = Freshness()
+        self.freshness = Freshness(context.runs.of(member))
         self.asked_at = INFINITE
         """When it last asked to join, a guest."""
         self.channels = Channels(self, context)
@@ -353,10 +354,16 @@ class Peer:
 
     def claims_proved(self, claims: InitiationPayload) -> None:
         """What the peer said in its initiation is its own word: it holds the keys."""
-        self.freshness.proved(claims.incarnation, claims.attempt)
+        self.run_proved(claims.run, claims.attempt)
         self.name = claims.name
         if self.role is Role.MEMBER:
             self.told = claims.addresses
+
+    def run_proved(self, run: Run, attempt: int = 0) -> None:
+        """It has shown that it is this run, or a later one."""
+        self.freshness.proved(run, attempt)
+        if self.role is Role.MEMBER:
+            self.context.runs.proved(self.member, run)
 
     def add_provisional(self, channel: Channel) -> None:
         """A responder's channel: receives, and waits for its first valid DATA."""

@@ -32,6 +32,7 @@ from failover.net.limits import BURST_ALL, RATE_ALL
 from failover.net.peer import Peer, Role
 from failover.net.picture import PeersStatus, PeerStatus, picture_of
 from failover.net.places import Place, Relayed, is_in_anothers_name
+from failover.net.runs import NONCE_SIZE, Run, Runs, sealed_run
 from failover.net.timings import NetTimings
 from failover.net.transfers import SNAPSHOT_SIZE_MAX, MemorySink, OpenSink, SnapshotSource
 
@@ -71,6 +72,7 @@ class Peers:
         guest_kinds: frozenset[type] = frozenset(),
         open_sink: OpenSink = _memory_sink,
         note_key: Callable[[int, bytes], None] | None = None,
+        met: Mapping[MemberId, Run] = MappingProxyType({}),
     ) -> None:
         newest = (secrets,) if isinstance(secrets, Secrets) else tuple(secrets[:SECRETS_MAX])
         assert newest and 0 <= previous_incarnation < incarnation < 2**64
@@ -94,6 +96,8 @@ class Peers:
             take_in=self._take_in,
             seen_elsewhere=self._tell_addresses,
         )
+        run = sealed_run(private_key, incarnation, entropy(NONCE_SIZE))
+        self._context.runs = Runs(private_key, run, previous_incarnation, met, self._context.counters)
         self._members: dict[MemberId, Peer] = {}
         self._contacts: dict[MemberId, Peer] = {}
         self._gatekeeper = Gatekeeper(self._context, self._members)
@@ -147,6 +151,11 @@ class Peers:
                 if peer.deadline < found:  # noqa: PLR1730
                     found = peer.deadline
         return found
+
+    @property
+    def runs(self) -> Runs:
+        """Which runs of which members were met: what finds out copies of storages."""
+        return self._context.runs
 
     # Who may talk.
 

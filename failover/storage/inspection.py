@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from failover.ids import ClusterId, LogIndex, MemberId
@@ -12,12 +13,14 @@ from failover.raft.effects import HardState, SnapshotMeta
 from failover.raft.membership import Membership
 from failover.storage import records
 from failover.storage.loading import check_records, find_span, load_entries, read_record
+from failover.storage.machine_id import machine_id
+from failover.storage.place import place_of, unpack_place_untrusted
 from failover.storage.sqlite_file import open_read_only, translated
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a storage holds; no secrets."""
+    """What a storage holds; no secrets but in `notes`."""
 
     member: MemberId | None
     """Whose it is; None if it never founded or joined."""
@@ -38,6 +41,11 @@ class Inspection:
     """The newest that is stored, committed or not."""
     file_size: int
     """Bytes on disk, with the write-ahead log."""
+    place: str
+    """Whether it is where it was opened last: "here", "copied" from another file of this machine, "elsewhere"
+    (moved or copied from another machine or file system), or "unknown"."""
+    notes: dict[str, bytes] = field(repr=False)
+    """What the layers above keep there, by name; some of it is secret, and shall not be shown."""
 
 
 def inspect_storage(path: str | os.PathLike[str]) -> Inspection:
@@ -72,5 +80,24 @@ def inspect_storage(path: str | os.PathLike[str]) -> Inspection:
             last=LogIndex(span.last),
             entries_size=sum(len(entry.command) for entry in entries),
             membership=memberships[-1] if memberships else meta.membership if meta else None,
+            place=_place(connection, file),
+            notes=_notes(connection, file),
             file_size=file.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
         )
+
+
+def _place(connection: sqlite3.Connection, file: Path) -> str:
+    noted = read_record(connection, file, "place", unpack_place_untrusted)
+    if noted is None:
+        return "unknown"
+    now = place_of(file, machine_id(), noted.salt)
+    if now.is_copy_of(noted):
+        return "copied"
+    return "here" if now == noted else "elsewhere"
+
+
+def _notes(connection: sqlite3.Connection, file: Path) -> dict[str, bytes]:
+    query = "SELECT name FROM record WHERE name LIKE 'note/%' ORDER BY name"
+    names = [str(name) for (name,) in connection.execute(query).fetchall()]
+    found = {name.removeprefix("note/"): read_record(connection, file, name, bytes) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

@@ -18,7 +18,7 @@ from failover.storage import records
 from failover.storage.span import Span
 from failover.storage.sqlite_file import corrupt, translated
 
-_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot", "log_first"}
+_RECORD_NAMES = {"identity", "hard_state", "incarnation", "snapshot", "log_first", "place"}
 _T = TypeVar("_T")
 
 

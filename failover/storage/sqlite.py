@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
-from failover.errors import Closed, StorageFailed
+from failover.errors import Closed, StorageCopied, StorageFailed
 from failover.raft.effects import HardState, SnapshotMeta, Write
 from failover.raft.messages import Entry
 from failover.storage import records
 from failover.storage.contract import Identity, SnapshotWriter, Stored
 from failover.storage.loading import check_records, find_span, load_entries, read_record
+from failover.storage.machine_id import machine_id
+from failover.storage.place import pack_place, place_of, unpack_place_untrusted
 from failover.storage.span import Span
 from failover.storage.sqlite_file import corrupt, open_exclusive, translated
 
@@ -46,11 +48,16 @@ class SqliteStorage:
 
     Directories are made, and the file is readable by its owner alone. Nobody else can open it meanwhile.
 
+    Args:
+        path: the file.
+        machine: says the id of this machine, None if it has none: then copies are not found here.
+
     Raises:
+        StorageCopied: another file of this machine holds the original.
         StorageInUse, StorageCorrupt, StorageFailed: as `sqlite_file.open_exclusive` says.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, machine: Callable[[], bytes | None] = machine_id) -> None:
         self.path = Path(path)
         self._open: sqlite3.Connection | None = open_exclusive(self.path)
         self._writer: _SqliteSnapshotWriter | None = None
@@ -60,6 +67,7 @@ class SqliteStorage:
                 check_records(self._connection(), self.path)
                 self._span = find_span(self._connection(), self.path)
                 self._oldest = self._find_oldest()
+                self._judge_place(machine())
         except BaseException:
             self.close()
             raise
@@ -177,6 +185,21 @@ class SqliteStorage:
             connection.close()
 
     # --- what the above is made of -----------------------------------------------------------------------
+
+    def _judge_place(self, machine: bytes | None) -> None:
+        """Refuse a copy; note where the file is now. A new storage has the note before it has an identity."""
+        noted = self._read("place", unpack_place_untrusted)
+        now = place_of(self.path, machine, None if noted is None else noted.salt)
+        if noted is not None and now.is_copy_of(noted):
+            raise StorageCopied(
+                f"{self.path}: a copy of a storage in another file of this machine; "
+                "move it away and join with a ticket and a new file"
+            )
+        if now != noted:
+            with self._transaction():
+                self._put("place", pack_place(now))
+            # Who copies the file alone, without its log, shall have the note in it.
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:

@@ -55,7 +55,8 @@ class SimulatedDisk:
         if self._memory is not None:
             real = self._memory
         else:
-            real = SqliteStorage(self._path)
+            # After a crash the files go on as copies: what is simulated is another life of the same ones.
+            real = SqliteStorage(self._path, machine=lambda: None)
             # What is simulated here is the loss of power; the real disk need not be waited for.
             real._connection().execute("PRAGMA synchronous = OFF")
         self._compare(real.load())

@@ -11,7 +11,18 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.benchmarks import changes, core_speed, cost, lane, net_cost, profiling, report, simulator, speed
+from tests.benchmarks import (
+    changes,
+    core_speed,
+    cost,
+    lane,
+    net_cost,
+    profiling,
+    report,
+    restart,
+    simulator,
+    speed,
+)
 from tests.benchmarks.bench import Bench, Sizes
 from tests.benchmarks.children import ChildFailed
 from tests.benchmarks.report import Row
@@ -27,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "ten": cost.ten,
     "lane": lane.lane,
     "newcomer": cost.newcomer,
+    "restart": restart.restarts,
     "memory": cost.memory,
     "core": core_speed.messages,
     "log-length": core_speed.log_length,

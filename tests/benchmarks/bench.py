@@ -28,6 +28,7 @@ class Sizes:
     idle_s: float = 15.0
     paced_s: float = 15.0
     grown_commits: int = 300_000
+    stored_entries: int = 1_000_000
     rival_latencies: int = 50
     rival_commits: int = 20_000
     rival_kills: int = 5
@@ -45,6 +46,7 @@ class Sizes:
             idle_s=2.0,
             paced_s=2.0,
             grown_commits=20_000,
+            stored_entries=20_000,
             rival_latencies=5,
             rival_commits=2_000,
             rival_kills=1,

@@ -1,6 +1,8 @@
 """Hosts killed with SIGKILL, again and again: nothing accepted is lost, nothing is done twice."""
 
+import socket
 import time
+from contextlib import ExitStack
 
 from tests.processes.watching import check_exactly_once
 
@@ -73,3 +75,23 @@ def test_all_killed_at_once_resume_with_everything(open_cluster, tmp_path):
     cluster.wait_until_complete()
     assert cluster.members[0].ask("request", body="after")["reply"] == "1"
     assert check_exactly_once(cluster, tmp_path) == 4
+
+
+def test_members_whose_ports_were_taken_meanwhile_find_each_other_again(open_cluster, tmp_path):
+    """All are killed at once; two of three come back on other ports, the third is where it was."""
+    cluster = open_cluster(3)
+    cluster.members[0].ask("request", body="before")
+    members, ports = list(cluster.members), [member.ask("status")["port"] for member in cluster.members]
+    for member in members:
+        member.kill()
+    with ExitStack() as stack:
+        for port in ports[:2]:
+            taken = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            taken.bind(("127.0.0.1", port))
+        for member in members:
+            cluster.bring_back(member)
+        cluster.wait_until_complete()
+        assert [member.ask("status")["port"] for member in cluster.members][2] == ports[2]
+        assert not set(ports[:2]) & {member.ask("status")["port"] for member in cluster.members}
+    cluster.members[1].ask("request", body="after")
+    assert check_exactly_once(cluster, tmp_path) == 2

@@ -98,7 +98,7 @@ class Worker:
         """Open the member; answer questions until stdin ends or SIGTERM comes."""
         opening = failover.open_member(
             self.machine,
-            storage=self.options.get("storage"),
+            storage=self.storage(),
             ticket=self.options.get("ticket"),
             found=self.options.get("found", False),
             name=self.options["name"],
@@ -120,6 +120,23 @@ class Worker:
 
     async def live(self) -> None:
         """What it does besides, as long as it lives."""
+
+    def storage(self) -> failover.Storage | str | None:
+        """The file's name; or the open file, if this process is to die before some statement of SQL."""
+        path, dies_at = self.options.get("storage"), self.options.get("dies_at")
+        if path is None or dies_at is None:
+            return path
+        count = 0
+
+        def about_to(statement: str) -> None:
+            nonlocal count
+            count += 1
+            if count == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        storage = failover.SqliteStorage(path)
+        storage._connection().set_trace_callback(about_to)
+        return storage
 
     async def obey_signals(self, scope: trio.CancelScope) -> None:
         """SIGTERM means: leave the block. SIGINT is left to Python, which raises KeyboardInterrupt."""

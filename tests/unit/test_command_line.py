@@ -6,14 +6,19 @@ import pytest
 from click.testing import CliRunner
 
 from failover.cli.main import main
-from failover.ids import ClusterId, LogIndex, MemberId, Term
+from failover.copies import mark_copy
+from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
 from failover.net.addresses import Address
+from failover.net.peers import Secrets
+from failover.net.runs import Run
 from failover.net.tickets import Contact, Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
+from failover.records import MemberInfo
 from failover.storage.contract import Identity
 from failover.storage.sqlite import SqliteStorage
+from failover.wire import WIRE, JoinAccepted
 
 ME = MemberId(b"\xab" * 32)
 
@@ -49,6 +54,39 @@ def test_inspect_shows_what_a_storage_holds_and_no_key(run, tmp_path):
     for text in ("game [red].db", "ab" * 32, "12" * 16, "400 ms", "1 to 1: 1, 5 bytes", "abababab (this one)"):
         assert text in result.output
     assert "cd" * 16 not in result.output
+
+
+def test_inspect_shows_the_notes_but_none_of_their_secrets(run, tmp_path):
+    path = tmp_path / "game.db"
+    storage = SqliteStorage(path)
+    storage.found(Identity(ME, b"\xcd" * 32, ClusterId(b"\x12" * 16)), HardState(Term(3), ME, 0.4))
+    secrets = (Secrets(5, b"psk!" * 8, b"gate" * 8), Secrets(4, b"psk!" * 8, b"gate" * 8))
+    other = MemberInfo(MemberId(b"\xba" * 32), "Zoë\x1b[31m", ("192.0.2.7:7777",))
+    storage.set_note("cluster", WIRE.encode(JoinAccepted(secrets, Generation(b"g" * 16), (other,))))
+    storage.set_note("met", b"\xba" * 32 + (77).to_bytes(8, "big") + b"seal" * 6)
+    storage.set_note("port", b"7777")
+    storage.set_note("ticket", b"i" * 16)
+    mark_copy(storage.set_note, Run(1234, bytes(24)))
+    storage.set_note("of a later version", b"12345")
+    storage.close()
+    result = run("inspect", path)
+    assert result.exit_code == 0
+    shown = ("babababa Zoë?[31m at 192.0.2.7:7777", "of epochs 5, 4", "run 77", "7777", "others met its run 1234",
+             "note of a later version", "5 bytes", "place")  # fmt: skip
+    for text in shown:
+        assert text in result.output
+    for secret in (b"psk!", b"gate", b"seal"):
+        assert secret.decode() not in result.output and secret.hex() not in result.output
+
+
+@pytest.mark.parametrize("note", ["cluster", "met"])
+def test_inspect_says_which_note_it_cannot_read(run, tmp_path, note):
+    path = tmp_path / "game.db"
+    storage = SqliteStorage(path)
+    storage.set_note(note, b"rubbish")
+    storage.close()
+    assert run("inspect", path).exit_code == 1
+    assert only_line(run("inspect", path)).startswith("Error: ")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ MEETING_PLACES = {
     for name in ("driver", "member", "witness", "running", "opening", "rejoining", "__init__")
 }
 # What a member takes from outside comes from its `Surroundings`, so that a simulation can give all of it.
-# The writer waits before it tries a full disk again; a file that is being made gets a name of its own.
+# The writer waits before it tries a full disk again; a file that is being made gets a name of its own; and where a
+# file is, on which kind of file system, with a salt so that nobody reads the machine from it, is of the real file.
 CHANCE_AND_TIME = ("random", "time", "secrets", "uuid", "os.urandom", "psutil")
 KNOW_THE_WORLD = {
     f"failover/{name}.py"
@@ -48,6 +49,7 @@ KNOW_THE_WORLD = {
         "writer",
         "fitness",
         "storage/sqlite_file",
+        "storage/place",
         "net/endpoint",
         "net/rendezvous",
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import trio
+from world import Air, Player, World, in_virtual_time, settled, until, voters
 
 import failover
 from failover.events import GenerationBegan, GenerationMet, MemberJoined, QuorumLost, Rejoined, Stopped
 from failover.storage.memory import MemoryStorage
-from tests.unit.api.world import Air, Player, World, in_virtual_time, settled, until, voters
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 

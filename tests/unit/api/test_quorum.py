@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
+from world import Air, Player, World, host_of, in_virtual_time, settled, until
 
 import failover
 from failover.events import QuorumLost, QuorumRegained
-from tests.unit.api.world import Air, Player, World, host_of, in_virtual_time, settled, until
 
 pytestmark = pytest.mark.trio(run=in_virtual_time)
 

@@ -81,6 +81,12 @@ class Air:
         self._ends[end.address] = end
         return end
 
+    def again_at(self, address: Address) -> AirTransport:
+        """The place of somebody who has gone, for its next run."""
+        self.cut.discard(address)
+        end = self._ends[address] = AirTransport(self, address)
+        return end
+
     def carry(self, data: bytes, source: Address, target: Address) -> None:
         """Deliver after a moment, or not."""
         assert len(data) <= 1200
@@ -175,14 +181,17 @@ class World:
         self._nursery = nursery
 
     async def open(self, *, is_witness: bool = False, **options: Any) -> Player:
-        """Open a member, or a witness; raises what `open_member` raises."""
+        """Open a member, or a witness, on a new address if none is given; raises what `open_member` raises."""
         outcome: list[Player | BaseException] = []
         done = trio.Event()
 
         async def live() -> None:
-            machine, transport = options.pop("machine", None) or Ledger(), self.air.transport()
+            machine, address = options.pop("machine", None) or Ledger(), options.pop("address", None)
+            transport = self.air.transport() if address is None else self.air.again_at(address)
             surroundings = failover.Surroundings(
-                clock=trio.current_time, look_at_computer=idle_computer, open_writer=write_at_once
+                clock=trio.current_time,
+                look_at_computer=idle_computer,
+                open_writer=options.pop("open_writer", write_at_once),
             )
             opening: Any = (
                 failover.open_witness(transport=transport, surroundings=surroundings, **options)

@@ -8,6 +8,7 @@ A new kind of message gets its sample by itself; a new frame wants a line in `fr
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from failover.net.addresses import Address
 from failover.net.channel import Channel
 from failover.net.compiler import fields_of
 from failover.net.names import Name
+from failover.net.runs import sealed_run
 from failover.net.tickets import Contact, Ticket
 from failover.raft.membership import Membership
 from failover.wire import WIRE
@@ -208,7 +210,7 @@ def frame_samples() -> list[tuple[str, dict[str, Any], bytes]]:
 
 
 def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
-    """INITIATION, COOKIE, the same again with mac2, and RESPONSE, and the channels that both sides have then."""
+    """INITIATION, COOKIE, the same again with mac2, a RESPONSE that refuses, one that does not; the channels."""
     asked = handshake.InitiationPayload(
         incarnation=10,
         previous_incarnation=9,
@@ -220,6 +222,7 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
         name="Zoë",
         addresses=(HOME, V6),
         generation=Generation(b"a" * 16),
+        seal=sealed_run(KEYS["alice"], 10, b"nonce 10").seal,
     )
     bob_public = noise.public_key(KEYS["bob"])
     prologue = handshake.prologue(ClusterId(KEYS["cluster"]))
@@ -243,7 +246,15 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
     )
     again = handshake.with_cookie(initiation, cookie)
     responder = noise.Responder(static=KEYS["bob"], prologue=prologue, message=initiator.message)
-    answered = handshake.ResponsePayload(20, 19, version=1, observed=HOME, generation=Generation(b"b" * 16))
+    ours = sealed_run(KEYS["bob"], 20, b"nonce 20").seal
+    answered = handshake.ResponsePayload(
+        incarnation=20,
+        previous_incarnation=19,
+        version=1,
+        observed=HOME,
+        seal=ours,
+        generation=Generation(b"b" * 16),
+    )
     message, keys = responder.respond(ephemeral=KEYS["bob_ephemeral"], psk=KEYS["psk"], payload=answered.pack())
     response = handshake.response(
         sender_index=0x0B0B0B0B,
@@ -251,15 +262,25 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
         noise_message=message,
         key=handshake.mac1_key(noise.public_key(KEYS["alice"]), KEYS["gate"]),
     )
+    refused = replace(answered, met=sealed_run(KEYS["alice"], 15, b"nonce 15"))
+    refusal = handshake.response(
+        sender_index=0x0C0C0C0C,
+        receiver_index=0x0A0A0A0A,
+        noise_message=responder.respond(ephemeral=b"\x05" * 32, psk=KEYS["psk"], payload=refused.pack())[0],
+        key=handshake.mac1_key(noise.public_key(KEYS["alice"]), KEYS["gate"]),
+    )
     asks = {
-        "incarnation": 10, "previous_incarnation": 9, "attempt": 3, "version_min": 1, "version_max": 2,
-        "secret_epoch": 4, "generation": b"a" * 16, "invite": bytes(16), "name_size": 4, "name": "Zoë",
+        "incarnation": 10, "previous_incarnation": 9, "seal": asked.seal, "attempt": 3,
+        "version_min": 1, "version_max": 2, "secret_epoch": 4,
+        "generation": b"a" * 16, "invite": bytes(16), "name_size": 4, "name": "Zoë",
         "candidates": {"count": 2, "list": [HOME_SAYS, V6_SAYS]}, "padding": "",
     }  # fmt: skip
     answers = {
-        "incarnation": 20, "previous_incarnation": 19, "version": 1, "generation": b"b" * 16,
+        "incarnation": 20, "previous_incarnation": 19, "seal": ours, "met": 0, "met_seal": bytes(24), "version": 1,
+        "generation": b"b" * 16,
         "observed": HOME_SAYS, "padding": "",
     }  # fmt: skip
+    refuses = answers | {"met": 15, "met_seal": refused.met.seal}
     shared = {"confirmed": True, "created": 0.0, "address": HOME}
     alice = Channel(
         send_key=keys.initiator_sends,
@@ -284,6 +305,7 @@ def _handshake() -> tuple[list[dict[str, Any]], Channel, Channel]:
             {"type": "INITIATION", "from": "alice", "says": asks, "hex": initiation},
             {"type": "COOKIE", "from": "bob", "says": {"cookie": cookie}, "hex": asked_for},
             {"type": "INITIATION", "from": "alice", "says": asks, "hex": again},
+            {"type": "RESPONSE", "from": "bob", "says": refuses, "hex": refusal},
             {"type": "RESPONSE", "from": "bob", "says": answers, "hex": response},
         ],
         alice,

@@ -8,6 +8,7 @@ import base64
 import hmac
 import json
 import re
+from copy import copy
 from hashlib import blake2s
 from pathlib import Path
 from typing import get_args
@@ -125,7 +126,7 @@ class Reader:
         return PAGE.read_payload("INITIATION", noise.open(parts["sealed payload"]))
 
     def _response(self, datagram, parts):
-        keys, noise = self.keys, self.noise
+        keys, noise = self.keys, copy(self.noise)  # of several answers each begins there
         assert parts["mac1"] == mac1(self.alice, datagram, keys["gate"])
         assert parts["mac2"] == bytes(16)
         assert parts["receiver index"] == self.indices["alice"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves `sys.path` alone
 
 from failover.ids import ClusterId, LogIndex, MemberId, Term
 from failover.raft.effects import HardState, SnapshotMeta, Write

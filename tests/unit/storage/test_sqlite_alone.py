@@ -9,6 +9,7 @@ import sys
 import threading
 from itertools import pairwise
 
+import psutil
 import pytest
 
 from failover.errors import Closed, StorageCorrupt, StorageFailed, StorageInUse
@@ -240,4 +241,23 @@ def test_pieces_of_a_snapshot_are_synced_now_and_then_and_all_else_at_once(tmp_p
     assert levels[0] == levels[-1] == full
     assert sorted(levels[1:-1]) == [normal] * 6 + [full] * 2
     assert connection.execute("PRAGMA synchronous").fetchone() == (full,)
+    storage.close()
+
+
+def test_two_hundred_thousand_small_writes_with_snapshots_leave_file_and_memory_flat(path, samples):
+    """As a game of some hours does it: small writes, now and then a snapshot, and what it covers is compacted."""
+    storage = SqliteStorage(path)
+    storage._connection().execute("PRAGMA synchronous = OFF")  # the disk's speed is not the question here
+    sizes, held = [], []
+    for number in range(1, 200_001):
+        storage.write((Write(number, entries=(samples.entry(number, command=b"%0100d" % number),)),))
+        if number % 5_000 == 0:
+            storage.save_snapshot(samples.meta(number), [bytes(100_000)], replaces_log=False)
+            storage.write((Write(number, compact_to=LogIndex(number - 1_000)),))
+        if number % 20_000 == 0:
+            log = path.with_name(path.name + "-wal")
+            sizes.append(path.stat().st_size + log.stat().st_size)
+            held.append(psutil.Process().memory_info().rss)
+    assert max(sizes[1:]) <= 1.1 * sizes[1], sizes
+    assert max(held[1:]) <= held[1] + 4 * 2**20, held
     storage.close()

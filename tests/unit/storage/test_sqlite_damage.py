@@ -149,6 +149,57 @@ def test_a_file_that_was_cut_off_is_refused(path, whole, share):
     refused(path)
 
 
+def outcome(path, content: bytes, whole: object) -> str:
+    """What comes of opening a file with this content: "refused", or "whole". Nothing else may."""
+    path.write_bytes(content)
+    path.with_name(path.name + "-wal").unlink(missing_ok=True)
+    try:
+        storage = SqliteStorage(path)
+    except StorageCorrupt as error:
+        assert path.read_bytes() == content and "\n" not in str(error)
+        return "refused"
+    try:
+        assert everything(storage) == whole
+    except StorageCorrupt:
+        return "refused"
+    finally:
+        storage.close()
+    return "whole"
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_every_byte_of_the_files_header_is_refused_or_means_nothing(path, whole, mask):
+    content = path.read_bytes()
+    found = []
+    for where in range(100):
+        damaged = bytearray(content)
+        damaged[where] ^= mask
+        found.append(outcome(path, bytes(damaged), whole))
+    assert found[:16] == ["refused"] * 16, "the magic word"
+    assert found.count("refused") >= 24
+
+
+@pytest.mark.parametrize("way", ["a byte at its start", "a byte within", "zeros", "rubbish", "another page"])
+def test_every_page_is_refused_or_means_nothing(path, whole, way):
+    """Of some pages nothing is in use but what the checks look at; most are full."""
+    content, dice = path.read_bytes(), random.Random(way)
+    size = int.from_bytes(content[16:18], "big")
+    pages = [content[start : start + size] for start in range(0, len(content), size)]
+    refused_pages = 0
+    for number, page in enumerate(pages):
+        damaged = bytearray(page)
+        if way == "a byte at its start":
+            damaged[dice.randrange(100, 108) if number == 0 else dice.randrange(8)] ^= 1 << dice.randrange(8)
+        elif way == "a byte within":
+            damaged[dice.randrange(size)] ^= 1 << dice.randrange(8)
+        else:
+            rest = {"zeros": bytes(size), "rubbish": dice.randbytes(size), "another page": pages[number - 1]}[way]
+            damaged[:] = rest
+        whole_file = b"".join((*pages[:number], bytes(damaged), *pages[number + 1 :]))
+        refused_pages += outcome(path, whole_file, whole) == "refused"
+    assert refused_pages >= (len(pages) // 2 if way != "a byte within" else 1)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_a_flipped_bit_is_refused_or_means_nothing(path, whole, seed):
     """Every bit belongs to a checked value, to SQLite's own structure, or to nothing."""
