@@ -10,9 +10,9 @@ General layout, from the front door inwards:
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about
   joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
-  machine, `sessions` and `keys` for exactly-once, the `directory`), `neighbours` (who the others are),
-  `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the unreliable `lane`. `codes` turns what
-  was read aloud into a ticket.
+  machine, `sessions` and `keys` for exactly-once, the `directory`), `levels` (who understands what),
+  `neighbours` (who the others are), `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the
+  unreliable `lane`. `codes` turns what was read aloud into a ticket.
   `finding` looks on the LAN for members that moved.
 - `witness` opens a member without an application, whose machine is `opaque`.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
@@ -51,6 +51,7 @@ from failover.errors import (
     Superseded,
     Unreachable,
     UsageError,
+    WrongVersion,
 )
 from failover.events import (
     BecomeHost,
@@ -68,6 +69,7 @@ from failover.events import (
     StateDiverged,
     StopHost,
     Stopped,
+    VersionRaised,
 )
 from failover.generations import Loss
 from failover.host import Host, Request
@@ -162,7 +164,9 @@ __all__ = [
     "Unreachable",
     "Unreliable",
     "UsageError",
+    "VersionRaised",
     "Witness",
+    "WrongVersion",
     "fingerprint",
     "open_member",
     "open_witness",

@@ -65,7 +65,7 @@ class Admission:
             self._nursery.start_soon(self._bring_before_host, guest, request)
 
     async def _bring_before_host(self, guest: MemberId, request: JoinRequest) -> None:
-        info = MemberInfo(guest, request.name, request.addresses[:8])
+        info = MemberInfo(guest, request.name, request.addresses[:8], request.versions)
         kind = AdmitWitness if isinstance(request, JoinAsWitness) else Admit
         try:
             await self._ask(kind(info, request.invite))
@@ -87,6 +87,8 @@ class Admission:
             directory.secrets[:1],
             directory.generation,
             tuple(info for info in directory.members.values() if info.member != guest),
+            directory.version,
+            directory.level,
         )
         while len(WIRE.encode(answer)) > MESSAGE_SIZE_MAX:  # the log brings the others
             answer = replace(answer, members=answer.members[:-1])

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from failover.confirming import Confirming, Verdict
-from failover.directory import ADMITTED
+from failover.directory import ADMITTED, Directory
 from failover.driver import Driver
 from failover.errors import MalformedBytes
 from failover.ids import LogIndex, MemberId, SecretKey
+from failover.levels import why_not, why_not_yet
 from failover.net.context import Secrets
 from failover.net.handshake import INVITE_ID_SIZE
 from failover.records import (
@@ -31,6 +32,7 @@ from failover.records import (
     Depart,
     Moved,
     OpenInvite,
+    Raise,
     SystemAction,
     SystemCommand,
 )
@@ -78,27 +80,25 @@ class Changing:
         """Invites whose end is appended, and where: nobody comes in behind that."""
         self._epoch_begun = 0
         """Of the last secrets that this tenure has appended."""
+        self._raised_at = LogIndex(0)
+        """Where this tenure raised the version or the level last: who comes in behind that is judged by it."""
+        self._looked_at: Directory | None = None
+        """In which nothing is to be raised."""
 
     # --- requests of members ---
 
     def take(self, caller: Caller, body: bytes) -> None:
         """A member asks for an action of the library."""
         try:
-            action = ACTIONS.decode_untrusted(body)
+            action = self._replica.kinds.actions.decode_untrusted(body)
         except MalformedBytes:
             self._hosting.refuse(caller, "this host does not know the action")
             return
         assert isinstance(action, SystemAction)
-        if isinstance(action, Admit) and not self._is_confirmed(caller, action):
-            return
-        if isinstance(action, Admit | Depart):
-            if len(self._changes) < CHANGES_MAX:
-                self._changes.append(_Change(caller, action))
-                self.go_on()
-            else:
-                self._hosting.let_ask_again(caller)
-        elif (reason := _why_not(action, caller)) is not None:
+        if (reason := _why_not(action, caller) or self._why_not_yet(action)) is not None:
             self._hosting.refuse(caller, reason)
+        elif isinstance(action, Admit | Depart):
+            self._take_change(caller, action)
         elif (index := self._driver.propose(self._record(caller, action))) is None:
             self._hosting.let_ask_again(caller)
         elif isinstance(action, CloseInvite):
@@ -106,35 +106,63 @@ class Changing:
             self._closing = {invite: at for invite, at in self._closing.items() if at > applied}
             self._closing[action.invite] = index
 
+    def _take_change(self, caller: Caller, action: Admit | Depart) -> None:
+        if isinstance(action, Admit) and not self._is_confirmed(caller, action):
+            return
+        if len(self._changes) < CHANGES_MAX:
+            self._changes.append(_Change(caller, action))
+            self.go_on()
+        else:
+            self._hosting.let_ask_again(caller)
+
     # --- what is due ---
 
     def go_on(self) -> None:
-        """Begin what can begin now: the next change of membership, or the epoch that a departure made due."""
-        core = self._driver.core
+        """Begin what can begin now: the next change of membership, the epoch that a departure made due, what all
+        members know by now."""
         for change in tuple(self._changes):
             if not self._is_free():
                 return
             # One that cannot begin now (no quorum would be left, ...) does not hold up the others.
             if self._begin(change) and change in self._changes:
                 self._changes.remove(change)
-        membership, directory = core.log.membership, self._replica.directory
-        if directory is None or not directory.is_epoch_due or not self._is_free():
+        directory = self._replica.directory
+        if directory is None:
             return
-        assert membership is not None
-        epoch = directory.secrets[0].epoch + 1
-        if not membership.is_joint and self._epoch_begun < epoch:
-            self._begin_epoch(epoch)
+        if directory.is_epoch_due and self._is_free():
+            self._begin_epoch(directory)
+        if directory is not self._looked_at and self._is_free():
+            self._raise(directory)
 
     def _is_free(self) -> bool:
-        """Whether this member hosts, and the last change of membership is complete and applied."""
+        """Whether this member hosts, and the last change of membership or raise is complete and applied."""
         core = self._driver.core
-        return self._hosting.tenure is not None and core.log.membership_index <= core.applied_index
+        return (
+            self._hosting.tenure is not None
+            and max(core.log.membership_index, self._raised_at) <= core.applied_index
+        )
 
-    def _begin_epoch(self, epoch: int) -> None:
+    def _begin_epoch(self, directory: Directory) -> None:
+        membership, epoch = self._driver.core.log.membership, directory.secrets[0].epoch + 1
+        assert membership is not None
+        if membership.is_joint or self._epoch_begun >= epoch:
+            return
+        if why_not_yet(BeginEpoch, directory) is not None:
+            return  # due until they all know it
         entropy = self._surroundings.entropy
         secrets = Secrets(epoch, SecretKey(entropy(32)), SecretKey(entropy(32)))
         if self._driver.propose(self._record(None, BeginEpoch(secrets))) is not None:
             self._epoch_begun = epoch  # until it is applied, it is due and on its way
+
+    def _raise(self, directory: Directory) -> None:
+        """Have the cluster play by what all its members know."""
+        due = directory.known_to_all()
+        is_news = (due.version, due.level) != (directory.version, directory.level)
+        # What the directory says of this member may be of another program, until it has said the news.
+        if not is_news or why_not(self._replica.versions, due.version, due.level) is not None:
+            self._looked_at = directory
+        elif (index := self._driver.propose(self._record(None, due))) is not None:
+            self._raised_at = index
 
     def _begin(self, change: _Change) -> bool:
         if isinstance(change.action, Admit):
@@ -153,6 +181,8 @@ class Changing:
             self._hosting.refuse(caller, "there is a witness already, and two are of no more use: remove that one")
         elif action.invite in self._closing or not directory.admits(action, self._surroundings.unix_time()):
             self._hosting.refuse(caller, "the invite is used up, expired or closed; ask for a new ticket")
+        elif (reason := why_not(action.info.versions, directory.version, directory.level)) is not None:
+            self._hosting.refuse(caller, reason)
         else:
             return False
         return True
@@ -223,7 +253,13 @@ class Changing:
         self._driver.kick()
         return True
 
+    def _why_not_yet(self, action: SystemAction) -> str | None:
+        directory = self._replica.directory
+        assert directory is not None
+        return why_not_yet(type(action), directory)
+
     def _record(self, caller: Caller | None, action: SystemAction) -> bytes:
+        assert self._why_not_yet(action) is None, "it would stop the members that do not know it"
         return RECORDS.encode(SystemCommand(self._hosting.time_us(), caller, ACTIONS.encode(action)))
 
 
@@ -234,6 +270,8 @@ def _why_not(action: SystemAction, caller: Caller) -> str | None:
             return "a member says itself where it is"
         case BeginEpoch():
             return "the host draws the secrets"
+        case Raise():
+            return "the host says what is played"
         case OpenInvite() if not (
             len(action.invite) == INVITE_ID_SIZE and len(action.secret) == 32 and 1 <= action.uses <= USES_MAX
         ):

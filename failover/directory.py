@@ -12,6 +12,7 @@ from typing import TypeVar
 from failover.ids import ClusterId, Generation, MemberId
 from failover.net.context import Secrets
 from failover.records import (
+    FEATURE_LEVEL,
     Admit,
     Ancestor,
     BeginEpoch,
@@ -22,6 +23,7 @@ from failover.records import (
     Moved,
     NewGeneration,
     OpenInvite,
+    Raise,
     SystemAction,
 )
 
@@ -62,12 +64,24 @@ class Directory:
     """The generations that this one came from, newest first."""
     former: Mapping[MemberId, MemberInfo] = field(default_factory=dict)
     """Members of those that did not come along; each may ask to be one again."""
+    version: int = 1
+    """Of the game's rules, that is played."""
+    level: int = FEATURE_LEVEL
+    """Of the library: what a higher one brings stands in no entry."""
 
     @classmethod
     def founded(cls, record: Founding) -> Directory:
         """The directory after the first record."""
-        founder = {record.founder.member: record.founder.shown()}
-        return cls(record.cluster, record.generation, (record.secrets,), founder, {})
+        founder, versions = {record.founder.member: record.founder.shown()}, record.founder.versions
+        return cls(
+            record.cluster,
+            record.generation,
+            (record.secrets,),
+            founder,
+            {},
+            version=versions.newest,
+            level=versions.level,
+        )
 
     def admits(self, action: Admit, unix_now: float) -> bool:
         """Whether the invite is open: the host's judgement before it appends. An old member is simply back."""
@@ -95,6 +109,21 @@ class Directory:
                 if action.info.member not in self.members:
                     return self, DONE
                 return replace(self, members=self.members | {action.info.member: action.info.shown()}), DONE
+
+            case Raise():
+                # Whoever was opened with an older program since the host appended this does not know it any more.
+                known = self.known_to_all()
+                version = max(self.version, min(action.version, known.version))
+                return replace(self, version=version, level=max(self.level, min(action.level, known.level))), DONE
+
+    def known_to_all(self) -> Raise:
+        """What all members say that they know, those that are away too; never less than what is played."""
+        versions = [info.versions for info in self.members.values()]
+        version = min((each.newest for each in versions), default=self.version)
+        if any(each.oldest > version for each in versions):
+            version = self.version
+        level = min((each.level for each in versions), default=self.level)
+        return Raise(max(self.version, version), max(self.level, level))
 
     def after_parting(self, record: NewGeneration) -> Directory:
         """One member went on alone; all others stay behind in the generation that was."""

@@ -10,7 +10,8 @@ FailoverError
 ├── Refused                 the host or its server function said no; nothing happened
 ├── LossNotAccepted         going on alone would lose what is known to be accepted; nothing happened
 ├── Superseded              the others went on as another generation; open the storage again to rejoin
-├── NotAdmitted             joining failed: the invite is used up, expired or refused
+├── WrongVersion            the cluster's rules or library are newer, or older, than this program knows; update it
+├── NotAdmitted             joining failed: invite used up, expired or refused, or wrong version of the game
 ├── Unreachable             nobody answered at the addresses given
 ├── Closed                  this member is closed or has stopped; nothing happened
 ├── PortInUse               another program holds the port; choose another or 0
@@ -68,8 +69,14 @@ class Superseded(FailoverError):
     rejoins there, and what only this member had is kept in a file beside the storage."""
 
 
+class WrongVersion(FailoverError):
+    """This program does not know the version of the rules that the cluster plays, or needs a newer library.
+    The message says both. Update the game, then open the same storage again: it stays as it is."""
+
+
 class NotAdmitted(FailoverError):
-    """The cluster did not admit this member: invite used up, expired or refused. Ask for a new ticket."""
+    """The cluster did not admit this member: invite used up, expired or refused (ask for a new ticket), or this
+    program does not know the version of the rules that is played (the message says both; update the game)."""
 
 
 class Unreachable(FailoverError):

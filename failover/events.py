@@ -135,6 +135,13 @@ class MemberLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionRaised:
+    """All members know a newer version of the rules, and from here on it is played (`Context.version`)."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class StateDiverged:
     """Members that applied the same entries have different states: `apply` is not deterministic.
 
@@ -174,6 +181,7 @@ Event = (
     | JoinRequested
     | MemberJoined
     | MemberLeft
+    | VersionRaised
     | StateDiverged
     | EventsDropped
     | Stopped

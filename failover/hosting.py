@@ -19,6 +19,7 @@ from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
 from failover.keys import Fate, digest_of
 from failover.lane import Lane
+from failover.levels import why_not_yet
 from failover.records import RECORDS, AppCommand, Caller, KeyedCommand, Mark
 from failover.replica import Applied, Replica
 from failover.settings import Settings
@@ -283,12 +284,18 @@ class Hosting:
         return True
 
     def _refusal(self, caller: Caller, mark: Mark | None) -> str | None:
-        """Why this was refused, or a later request with the same key: it may not be done behind that."""
+        """Why this was refused, or a later request with the same key: it may not be done behind that.
+
+        Or why nobody may ask with a key yet.
+        """
         refused = self._refused.get(caller.member, {})
         if caller.number in refused:
             return refused[caller.number][0]
         if mark is None:
             return None
+        assert self._replica.directory is not None
+        if (reason := why_not_yet(KeyedCommand, self._replica.directory)) is not None:
+            return reason
         later = (why for number, (why, key) in refused.items() if number > caller.number and key == mark.key)
         return next(later, None)
 

@@ -13,7 +13,16 @@ from failover.admission import Admission
 from failover.confirming import Confirming
 from failover.driver import Driver
 from failover.errors import Closed, MachineFailed, OutcomeUnknown
-from failover.events import BecomeHost, Event, MemberJoined, MemberLeft, StateDiverged, StopHost, Stopped
+from failover.events import (
+    BecomeHost,
+    Event,
+    MemberJoined,
+    MemberLeft,
+    StateDiverged,
+    StopHost,
+    Stopped,
+    VersionRaised,
+)
 from failover.generations import Generations
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
@@ -67,6 +76,7 @@ class Life:
         nursery: trio.Nursery,
         surroundings: Surroundings,
         neighbours: Neighbours,
+        version: int,
     ) -> None:
         self.me = me
         self.driver = driver
@@ -124,6 +134,8 @@ class Life:
         """What to do with the core's answers; bounded, since the core bounds what waits and answers all of it."""
         self._known_host: tuple[MemberId | None, Term] = (None, Term(0))
         self._membership_seen: object = None
+        self._version = version
+        """Of the rules, that the application knows to be played."""
 
     # --- what the driver calls ---
 
@@ -162,6 +174,7 @@ class Life:
         if replica.directory is not directory or any(entry.membership is not None for entry in entries):
             self._sync_directory()  # once for all: who came and went in between is of no interest
             self.generations.applied()
+            self._tell_version()
         if replica.directory is not None:
             self.watch.first_entry(replica.directory.generation, entries[-1].term)
         self._turn()
@@ -402,7 +415,14 @@ class Life:
     def _restored(self) -> None:
         """A snapshot brought everything at once, the directory too."""
         self._sync_directory()
+        self._tell_version()
         self._turn()
+
+    def _tell_version(self) -> None:
+        directory = self.replica.directory
+        if directory is not None and directory.version > self._version:
+            self._version = directory.version
+            self._emit(VersionRaised(directory.version))
 
     def _turn(self) -> None:
         self.turned.set()

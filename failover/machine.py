@@ -24,12 +24,24 @@ class Context:
     """The authenticated member whose request this is; None for the host's own commands."""
     time: float
     """Cluster seconds: stamped by the host, never backwards, standing still while there is no host."""
+    version: int = 1
+    """Of the rules: by this one the command is to be applied, today and whenever the log is read again."""
 
 
 class StateMachine(Protocol):
     """The application's state. All methods but `view` are called from the member's thread alone.
 
     If one raises, its member stops with `MachineFailed`, which names the method and the index; the others go on.
+
+    A machine whose rules have changed since players have storages says so with these, each of which may be missing
+    (docs/how-to/change-the-rules.md):
+
+    - `version: int`, 1 to 65,535: the newest rules that it knows; 1 if missing.
+    - `oldest_version: int`: the oldest that it still plays; equal to `version` if missing. Its first state is that
+      of the oldest.
+    - `migrate(version: int) -> None`: makes the state of `version - 1` that of `version`. Called at the same index
+      on every member: once for each step when the rules are raised, and when a cluster begins above the oldest. As
+      deterministic as `apply`.
     """
 
     def apply(self, command: bytes, context: Context) -> bytes:

@@ -26,6 +26,7 @@ from failover.ids import Epoch, Generation, MemberId
 from failover.inbox import EventQueue, EventReader
 from failover.invites import Invite, open_invites
 from failover.lane import Unreliable
+from failover.levels import versions_of
 from failover.line import held_line
 from failover.machine import StateMachine
 from failover.net.addresses import Address
@@ -33,7 +34,7 @@ from failover.net.endpoint import Transport
 from failover.net.tickets import Ticket
 from failover.nursery import open_hidden_nursery
 from failover.opaque import Opaque
-from failover.opening import check_given, open_identity, open_storage, open_transport, real_ticket
+from failover.opening import check_given, check_stored, open_identity, open_storage, open_transport, real_ticket
 from failover.picturing import picture_of
 from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, OpenInvite
 from failover.running import Running
@@ -403,6 +404,7 @@ async def open_member(
 
     Raises:
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
+        WrongVersion: this program does not know the rules that the cluster plays; nothing was changed.
         StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
         StorageCopied: the storage is a copy or an old backup. Where that is found out later, by another member,
             it is the error of the event `Stopped`.
@@ -421,6 +423,8 @@ async def open_member(
     settings, surroundings = settings or Settings(), surroundings or Surroundings()
     store = open_storage(storage)
     try:
+        versions = versions_of(machine, surroundings.level)
+        check_stored(store, versions)
         opened_transport = transport or open_transport(bind, port, store)
         with held_line(opened_transport, settings.net, surroundings) as line:
             opened = await open_identity(
@@ -430,6 +434,7 @@ async def open_member(
                 ticket=await real_ticket(ticket, store, bind, surroundings),
                 found=found,
                 name=name,
+                versions=versions,
                 promise_ceiling_s=settings.timing.promise_ceiling_first_s,
                 surroundings=surroundings,
                 given=given,

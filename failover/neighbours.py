@@ -15,6 +15,7 @@ from failover.departures import Addresses, Departures
 from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
 from failover.ids import Generation, MemberId
+from failover.levels import Kinds
 from failover.naming import NameBook
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.names import Name
@@ -23,8 +24,6 @@ from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, Contact, Ticket
 from failover.opening import NOTE_CLUSTER, Opened
 from failover.raft.messages import Entry
 from failover.records import (
-    ACTIONS,
-    RECORDS,
     Admit,
     Ancestor,
     BeginEpoch,
@@ -64,7 +63,7 @@ class Neighbours:
         self._driver = driver
         self._replica = replica
         self._set_note = set_note
-        self._logged = Said.by(stored)
+        self._logged = Said.by(stored, replica.kinds)
         """By the stored log, applied or not. The note may know less: it follows what is applied, and a crash may
         come before it is written."""
         self._directory_seen: Directory | None = None
@@ -125,6 +124,8 @@ class Neighbours:
             self._secrets_seen,
             directory.generation,
             tuple(info for info in directory.members.values() if info.member != self._id),
+            directory.version,
+            directory.level,
         )
         note = partial(self._set_note, NOTE_CLUSTER, WIRE.encode(known))
         self._driver.writer.run(note, lambda _: None)
@@ -271,18 +272,18 @@ class Said:
     """Of the generations that began in them, the last one last."""
 
     @classmethod
-    def by(cls, entries: Iterable[Entry]) -> Said:
-        """Read them all."""
+    def by(cls, entries: Iterable[Entry], kinds: Kinds) -> Said:
+        """Read them all. Raises WrongVersion for what only newer programs know."""
         said = cls()
         told = (entry.command for entry in entries if entry.command and not is_of_application(entry.command))
-        for record in map(RECORDS.decode_untrusted, told):
+        for record in map(kinds.record, told):
             if isinstance(record, Founding):
                 said.infos[record.founder.member] = record.founder
                 said.secrets.append(record.secrets)
             elif isinstance(record, NewGeneration):
                 said.parents[record.generation] = record.parent
             elif isinstance(record, SystemCommand):
-                said._take(ACTIONS.decode_untrusted(record.action))
+                said._take(kinds.action(record.action))
         return said
 
     def _take(self, action: object) -> None:

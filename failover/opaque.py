@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from failover.machine import Context
+from failover.records import VERSION_MAX
 
 
 class Opaque:
     """A `StateMachine` that keeps nothing. Whoever is opened with it is a witness."""
+
+    version, oldest_version = VERSION_MAX, 1
+    """It plays by any rules, so that no game ever waits for a witness to be updated."""
 
     def apply(self, command: bytes, context: Context) -> bytes:
         """Take no notice."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from failover import levels
 from failover.admission import ask_to_join
 from failover.clock import Clock
 from failover.codes import ticket_by_code
@@ -39,7 +40,7 @@ from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
-from failover.records import RECORDS, Founding, MemberInfo
+from failover.records import RECORDS, Founding, MemberInfo, Versions
 from failover.rejoining import noted_rejoin, rejoin
 from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
@@ -98,6 +99,14 @@ def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
     return opened
 
 
+def check_stored(storage: Storage, versions: Versions) -> None:
+    """Before anything is changed: raise WrongVersion if such a program cannot play what this storage last knew."""
+    note = storage.get_note(NOTE_CLUSTER)
+    if note is not None:
+        known = _read_note(note)
+        levels.check(versions, known.version, known.level)
+
+
 def open_transport(bind: str, port: int, storage: Storage) -> UdpTransport:
     """Open the socket; where any port will do, on that of the last run if it is free.
 
@@ -151,6 +160,7 @@ async def open_identity(
     ticket: str | None,
     found: bool,
     name: str,
+    versions: Versions,
     promise_ceiling_s: float,
     surroundings: Surroundings,
     given: Sequence[str] = (),
@@ -173,7 +183,7 @@ async def open_identity(
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
-    info = MemberInfo(identity.member, name, all_addresses(given, transport)).shown()
+    info = MemberInfo(identity.member, name, all_addresses(given, transport), versions).shown()
     if note is None and parsed is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
         note = storage.get_note(NOTE_CLUSTER)
@@ -198,9 +208,10 @@ async def open_identity(
     if parsed is not None:
         book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
         parsed = await book.with_addresses(parsed)
-        request = kind(parsed.invite_id, info.name, info.addresses)
+        request = kind(parsed.invite_id, info.name, info.addresses, versions)
         with _copies_marked(storage, peers):
             known = await _get_in(peers, line, parsed, request, known, surroundings.clock)
+        levels.check(versions, known.version, known.level)
         storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
         storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
@@ -294,7 +305,8 @@ def _found(
         first = RECORDS.decode_untrusted(storage.load().entries[0].command)
         assert isinstance(first, Founding)
         record = first
-    known = JoinAccepted((record.secrets,), record.generation, ())
+    versions = record.founder.versions
+    known = JoinAccepted((record.secrets,), record.generation, (), versions.newest, versions.level)
     storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
 
 

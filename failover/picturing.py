@@ -40,6 +40,8 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
         promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
         timeline=tuple(running.life.watch.timeline),
         dropped=running.dropped(),
+        version=directory.version if directory else 0,
+        level=directory.level if directory else 0,
         trouble=running.life.trouble,
         slow_snapshot_ms=running.life.snapshots.watch.slow_ms,
     )
@@ -65,6 +67,7 @@ def _member(running: Running, info: MemberInfo, hint: int, link: LinkStatus | No
         is_connected=_is_heard(running, member, now),
         round_trip_ms=link.round_trip_ms if link else None,
         hint=hint,
+        versions=info.versions,
         link=link,
     )
 

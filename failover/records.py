@@ -6,13 +6,14 @@ appends it, and carried out by every member in the same way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, Term
 from failover.net import names
 from failover.net.addresses import ADDRESSES_MAX, Address
-from failover.net.bounds import MaxSize
+from failover.net.bounds import MaxSize, Range
 from failover.net.codec import Codec
 from failover.net.context import Secrets
 
@@ -23,6 +24,10 @@ USES_MAX = 64
 """Of an invite."""
 TERMS_MAX = 8
 """Kept of the log that two generations share."""
+FEATURE_LEVEL = 1
+"""What this library understands; the table `SINCE` says which kinds of records and actions each level brought."""
+VERSION_MAX = 65_535
+"""Of the game's rules, and of levels."""
 ADDRESS_SIZE_MAX = names.TEXT_SIZE_MAX
 """Characters; the longest address with a port has 53, a name may have more."""
 
@@ -42,6 +47,8 @@ Command = Annotated[bytes, MaxSize(COMMAND_SIZE_MAX)]
 Name = Annotated[str, MaxSize(NAME_SIZE_MAX)]
 Key = Annotated[bytes, MaxSize(32)]
 RequestKey = Annotated[bytes, MaxSize(REQUEST_KEY_SIZE_MAX)]
+Version = Annotated[int, Range(1, VERSION_MAX)]
+Level = Annotated[int, Range(0, VERSION_MAX)]
 Addresses = Annotated[tuple[Annotated[str, MaxSize(ADDRESS_SIZE_MAX)], ...], MaxSize(ADDRESSES_MAX)]
 
 
@@ -52,12 +59,25 @@ def plain(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Versions:
+    """What a member's program understands."""
+
+    newest: Version = 1
+    """The newest rules of the game that its machine knows."""
+    oldest: Version = 1
+    """The oldest that it still plays."""
+    level: Level = FEATURE_LEVEL
+    """Of its library."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberInfo:
     """What the cluster knows of a member beside its role. Addresses are hints."""
 
     member: MemberId
     name: Name
     addresses: Addresses
+    versions: Versions = Versions()
 
     def shown(self) -> MemberInfo:
         """The same with a name that can be shown, whoever wrote it."""
@@ -76,7 +96,10 @@ class MemberInfo:
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """The first record: what all members of the generation have in common."""
+    """The first record: what all members of the generation have in common.
+
+    The cluster begins with the newest version and the level that its founder knows.
+    """
 
     cluster: ClusterId
     generation: Generation
@@ -207,7 +230,7 @@ class Depart:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A member has new addresses."""
+    """A member has new addresses, or was opened with another program."""
 
     info: MemberInfo
 
@@ -219,7 +242,15 @@ class BeginEpoch:
     secrets: Secrets
 
 
-SystemAction = OpenInvite | Admit | Depart | Moved | CloseInvite | BeginEpoch
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """From here on this version is played, at this level; as far as all members know them here."""
+
+    version: Version
+    level: Level
+
+
+SystemAction = OpenInvite | Admit | Depart | Moved | CloseInvite | BeginEpoch | Raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,4 +274,27 @@ def is_of_application(record: bytes) -> bool:
     return record[1:2] == b"\x02" and record[0] >> 3 in (0b10000, 0b10001, 0b10010)
 
 
-ACTIONS = Codec({1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch, 7: AdmitWitness})
+ACTIONS = Codec(
+    {1: OpenInvite, 2: Admit, 3: Depart, 4: Moved, 5: CloseInvite, 6: BeginEpoch, 7: AdmitWitness, 8: Raise}
+)
+
+SINCE: Mapping[type, int] = {
+    Founding: 0,
+    AppCommand: 0,
+    SystemCommand: 0,
+    NewGeneration: 0,
+    OpenInvite: 0,
+    Admit: 0,
+    Depart: 0,
+    Moved: 0,
+    Raise: 0,
+    CloseInvite: 1,
+    BeginEpoch: 1,
+    KeyedCommand: 1,
+    AdmitWitness: 1,
+}
+"""The level that brought each kind: it stands in no log before the cluster has that level. 0: all members know it.
+
+Whoever adds a kind raises `FEATURE_LEVEL`, unless that is higher than in the last release already, and puts the
+kind here. No number ever changes again.
+"""

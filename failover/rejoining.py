@@ -12,7 +12,7 @@ import logging
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -94,7 +94,9 @@ async def rejoin(
         expires_at=0,
     )
     try:
-        told = await ask_to_join(peers, line, ticket, kind(NO_INVITE, info.name, info.addresses), clock)
+        told = await ask_to_join(
+            peers, line, ticket, kind(NO_INVITE, info.name, info.addresses, info.versions), clock
+        )
     except (Unreachable, NotAdmitted) as error:
         log.warning("generation %s could not be rejoined (%s); resuming", plan.generation.hex()[:6], error)
         peers.disconnect_as_guest()
@@ -103,7 +105,7 @@ async def rejoin(
     kept, place = keep_what_only_we_had(storage, plan)
     epochs = {each.epoch: each for each in (*known.secrets, *told.secrets)}
     newest = tuple(epochs[epoch] for epoch in sorted(epochs, reverse=True)[:EPOCHS_MAX])
-    told = JoinAccepted(newest, told.generation, told.members)
+    told = replace(told, secrets=newest)
     ceiling_s = storage.load().hard_state.promise_ceiling_s
     notes = {note_cluster: WIRE.encode(told), NOTE_REJOIN: None}
     storage.begin_anew(HardState(Term(0), None, ceiling_s), notes)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from failover import levels
 from failover.directory import Directory
 from failover.errors import ApplyFailed
 from failover.ids import ClusterId, Epoch, Generation, LogIndex, MemberId, Term
@@ -19,9 +20,8 @@ from failover.opaque import Opaque
 from failover.pieces import blamed, blaming
 from failover.raft.messages import Entry
 from failover.records import (
-    ACTIONS,
     COMMAND_SIZE_MAX,
-    RECORDS,
+    FEATURE_LEVEL,
     Ancestor,
     AppCommand,
     Caller,
@@ -34,6 +34,7 @@ from failover.records import (
     SystemAction,
     SystemCommand,
     TermEnd,
+    Versions,
 )
 from failover.sessions import Sessions
 from failover.snapshot_format import chained, framed, unframed
@@ -56,10 +57,13 @@ class Applied:
 class Replica:
     """The replicated state of one member."""
 
-    def __init__(self, machine: StateMachine) -> None:
+    def __init__(self, machine: StateMachine, level: int = FEATURE_LEVEL) -> None:
         self.machine = machine
         self.is_witness = isinstance(machine, Opaque)
         """Whether there is no application here."""
+        self.versions = levels.versions_of(machine, level)
+        """What this program understands."""
+        self.kinds = levels.kinds_of(level)
         self.sessions = Sessions()
         self.keys = KeyTable()
         self.directory: Directory | None = None
@@ -74,11 +78,12 @@ class Replica:
 
         Raises:
             ApplyFailed: the machine raised; this member must stop.
+            WrongVersion: from here on only newer programs understand the log; this member must stop.
         """
         self.applied_index = entry.index
         if not entry.command:
             return Applied(entry)
-        record = RECORDS.decode_untrusted(entry.command)
+        record = self.kinds.record(entry.command)
         if isinstance(record, AppCommand):
             self.time_us = max(self.time_us, record.time_us)
             return self._once(entry, record.caller, lambda: self._apply_to_machine(entry, record), None)
@@ -87,15 +92,16 @@ class Replica:
             return self._once_by_key(entry, record)
         if isinstance(record, SystemCommand):
             self.time_us = max(self.time_us, record.time_us)
-            action = ACTIONS.decode_untrusted(record.action)
-            assert isinstance(action, SystemAction)
-            return self._once(entry, record.caller, lambda: self._apply_action(action), action)
+            action = self.kinds.action(record.action)
+            return self._once(entry, record.caller, lambda: self._apply_action(entry.index, action), action)
         if isinstance(record, NewGeneration):
             assert self.directory is not None
             self.directory = self.directory.after_parting(record)
             return Applied(entry)
         assert isinstance(record, Founding)
-        self.directory = Directory.founded(record)
+        founded = Directory.founded(record)
+        self._play(entry.index, self.versions.oldest, founded)
+        self.directory = founded
         return Applied(entry)
 
     def refresh_view(self) -> None:
@@ -131,10 +137,12 @@ class Replica:
         """Replace the whole replicated state by a snapshot that stands at `index`.
 
         Raises:
+            WrongVersion: only other programs understand it; nothing was changed.
             MachineFailed: the machine raised; this member must stop.
         """
         rest = iter(chunks)
         (time_us, sessions, directory, *keys), first = unframed(rest)  # versions without keys have three
+        levels.check(self.versions, *_versions_in(directory))  # before anything is touched
         with blaming("restore", index):
             self.machine.restore(chained(first, rest))
         self.time_us, self.directory = time_us, _load_directory(directory)
@@ -186,21 +194,40 @@ class Replica:
         assert self.directory is not None
         sender = record.caller.member if record.caller else None
         epoch = Epoch(self.directory.generation, Term(entry.term))
+        context = Context(entry.index, epoch, sender, self.time_us / 1_000_000, self.directory.version)
         try:
-            reply = self.machine.apply(record.body, Context(entry.index, epoch, sender, self.time_us / 1_000_000))
+            reply = self.machine.apply(record.body, context)
             if not isinstance(reply, bytes) or len(reply) > COMMAND_SIZE_MAX:
                 raise TypeError(f"apply returned {type(reply).__name__}, not 0 to {COMMAND_SIZE_MAX} bytes")
         except Exception as error:
             raise ApplyFailed(entry.index, f"{type(error).__name__}: {error}") from error
         return reply
 
-    def _apply_action(self, action: SystemAction) -> bytes:
+    def _apply_action(self, index: LogIndex, action: SystemAction) -> bytes:
         assert self.directory is not None
-        self.directory, reply = self.directory.after(action)
+        directory, reply = self.directory.after(action)
+        self._play(index, self.directory.version, directory)
+        self.directory = directory
         if isinstance(action, Depart):
             self.sessions.forget(action.member)
             self.keys.forget(action.member)
         return reply
+
+    def _play(self, index: LogIndex, before: int, directory: Directory) -> None:
+        """Go on by the version and level of this directory, if this program knows them."""
+        levels.check(self.versions, directory.version, directory.level)
+        migrate = getattr(self.machine, "migrate", None)
+        if migrate is None:
+            return
+        for version in range(before + 1, directory.version + 1):
+            with blaming(f"migrate({version})", index):
+                migrate(version)
+
+
+def _versions_in(directory: list[Any]) -> tuple[int, int]:
+    """Version and level, from the third table of a snapshot. They keep this place for ever: programs that
+    understand nothing else of it must be able to say so."""
+    return directory[9], directory[10]
 
 
 def _dump_directory(directory: Directory | None) -> list[object]:
@@ -213,11 +240,13 @@ def _dump_directory(directory: Directory | None) -> list[object]:
     invites = [[i.invite, i.secret, i.uses, i.expires_at] for i in directory.invites.values()]
     secrets = [[each.epoch, each.psk, each.gate] for each in directory.secrets]
     head = [directory.cluster, directory.generation, secrets, directory.is_epoch_due]
-    return [*head, members, invites, list(directory.departed), ancestors, former]
+    tail = [list(directory.departed), ancestors, former, directory.version, directory.level]
+    return [*head, members, invites, *tail]
 
 
 def _load_directory(values: list[Any]) -> Directory:
-    cluster, generation, secrets, is_epoch_due, members, invites, departed, ancestors, former = values
+    cluster, generation, secrets, is_epoch_due, members, invites, departed, *rest = values
+    ancestors, former, version, level = rest
     return Directory(
         ClusterId(cluster),
         Generation(generation),
@@ -228,6 +257,8 @@ def _load_directory(values: list[Any]) -> Directory:
         is_epoch_due,
         tuple(_load_ancestor(*each) for each in ancestors),
         _load_infos(former),
+        version,
+        level,
     )
 
 
@@ -237,9 +268,16 @@ def _load_ancestor(generation: bytes, index: int, terms: Iterable[tuple[int, int
 
 
 def _dump_infos(infos: Mapping[MemberId, MemberInfo]) -> list[object]:
-    return [[info.member, info.name, list(info.addresses)] for info in infos.values()]
+    return [[info.member, info.name, list(info.addresses), *_dump_versions(info)] for info in infos.values()]
+
+
+def _dump_versions(info: MemberInfo) -> tuple[int, int, int]:
+    return info.versions.newest, info.versions.oldest, info.versions.level
 
 
 def _load_infos(rows: Iterable[Any]) -> dict[MemberId, MemberInfo]:
-    infos = (MemberInfo(MemberId(member), name, tuple(addresses)) for member, name, addresses in rows)
+    infos = (
+        MemberInfo(MemberId(member), name, tuple(addresses), Versions(*versions))
+        for member, name, addresses, *versions in rows
+    )
     return {info.member: info for info in infos}

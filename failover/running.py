@@ -73,7 +73,7 @@ class Running:
         self._nursery = nursery
         self._pumps: list[trio.CancelScope] = []
         stored = storage.load()
-        self.replica = Replica(machine)
+        self.replica = Replica(machine, surroundings.level)
         if stored.snapshot is not None:
             self.replica.restore(stored.snapshot.last_index, storage.read_snapshot())
         self.core = Core(
@@ -105,6 +105,7 @@ class Running:
             nursery=nursery,
             surroundings=surroundings,
             neighbours=self.neighbours,
+            version=opened.known.version,
         )
         self._fitness = FitnessWatch(
             own=fitness,

@@ -310,7 +310,7 @@ class Snapshots:
         chunks = self._driver.between(iter(partial(file.read, RESTORED_AT_ONCE), b""))
         try:
             self._replica.restore(meta.last_index, chunks)
-        except Exception as error:  # the application's: half of a state is none
+        except Exception as error:  # half of a state is none; or it is of rules that this program does not know
             self._failed(error)
             return
         file.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from failover.ids import Epoch, Generation, LogIndex, MemberId, Term
 from failover.net.peers import PeerStatus
+from failover.records import Versions
 from failover.watching import Change
 
 
@@ -62,6 +63,9 @@ class MemberStatus:
     """None until measured."""
     hint: int
     """How fit it is to host, 1 to 255, larger is fitter; 0 = not known. Of the others, as the host counts it."""
+    versions: Versions
+    """What its program understands, by its own word: the newest and the oldest version of the rules, and the level
+    of its library. Of a member that is away, as it was when it was last here."""
     link: LinkStatus | None
     """The network to it; None for this member itself, and for one that the network does not know yet."""
 
@@ -127,6 +131,10 @@ class Status:
     """The last changes of host, oldest first."""
     dropped: Mapping[str, int]
     """Every datagram, frame and message that was dropped, by reason; docs/reference/counters.md explains each."""
+    version: int
+    """Of the game's rules, that the cluster plays; 0 until this member knows."""
+    level: int
+    """Of the library, at which the cluster is: the lowest that all members know. 0 until this member knows."""
     trouble: str
     """What the disk complains of at present; empty if all is well."""
     slow_snapshot_ms: float

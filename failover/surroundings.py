@@ -20,6 +20,7 @@ from failover.clock import Clock, system_clock
 from failover.fitness import LookAtComputer, look_from_thread
 from failover.net.rendezvous import Rendezvous, UdpRendezvous
 from failover.net.zeroconf_board import Board
+from failover.records import FEATURE_LEVEL
 from failover.writer import OpenWriter, writer_for
 
 if TYPE_CHECKING:
@@ -77,5 +78,7 @@ class Surroundings:
     """Called with the parts of the member before their first round. What it does to them is its own affair."""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """The environment's variables."""
+    level: int = FEATURE_LEVEL
+    """What the library understands; less, and the member behaves as one with an older library does."""
     tends_garbage: bool = True
     """Whether the member tells Python's garbage collector which objects it need not look at."""

@@ -14,7 +14,18 @@ from failover.ids import Generation, MemberId, Term
 from failover.net.bounds import MaxSize, Range
 from failover.net.codec import CORE_KINDS, Codec
 from failover.net.context import Secrets
-from failover.records import Addresses, Ancestor, Command, Key, MemberInfo, Name, RequestKey
+from failover.records import (
+    Addresses,
+    Ancestor,
+    Command,
+    Key,
+    Level,
+    MemberInfo,
+    Name,
+    RequestKey,
+    Version,
+    Versions,
+)
 
 LINE_MAX = 5
 """As many as fit into a datagram."""
@@ -127,6 +138,7 @@ class JoinRequest:
     invite: Key
     name: Name
     addresses: Addresses
+    versions: Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +155,10 @@ class JoinAccepted:
     generation: Generation
     members: tuple[MemberInfo, ...]
     """As many as fit into a datagram; the log brings the rest."""
+    version: Version
+    """Of the game's rules, that is played."""
+    level: Level
+    """Of the library."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
+from failover.levels import versions_of
 from failover.machine import Context, StateMachine
+from failover.records import FEATURE_LEVEL
 from failover.testing.checkers import Violation
 
 PIECE_MAX_MS = 5.0
@@ -172,11 +174,14 @@ class Worker:
         """See `Twin.begin_anew`."""
         self._machine = self._make()
         self._taking: _Taking | None = None
+        versions = versions_of(self._machine, FEATURE_LEVEL)
+        self._version, self._steps = versions.newest, range(versions.oldest + 1, versions.newest + 1)
 
     def apply(self, command: bytes, context: Context) -> Applied:
         """Apply a command; and one more piece of a snapshot that is under way."""
         try:
-            reply = self._machine.apply(command, context)
+            self._migrate()
+            reply = self._machine.apply(command, replace(context, version=self._version))
             if not isinstance(reply, bytes) or len(reply) > REPLY_SIZE_MAX:
                 return Applied(error=f"`apply` returned {_kind(reply)}, not 0 to {REPLY_SIZE_MAX} bytes")
             self._machine.view()
@@ -188,6 +193,14 @@ class Worker:
         if self._taking is not None:
             self._taking.one_more()
         return Applied(reply, digest)
+
+    def _migrate(self) -> None:
+        """Before the first command, as in a cluster whose founder has this machine."""
+        steps, self._steps = self._steps, range(0)
+        migrate = getattr(self._machine, "migrate", None)
+        if migrate is not None:
+            for version in steps:
+                migrate(version)
 
     def copy(self) -> Copied:
         """See `Twin.go_on_from_snapshot`."""

@@ -50,6 +50,12 @@ def test_a_sword_is_bought_once_whenever_the_game_crashes(tmp_path, crash_after_
     assert printed == "Ben has sword 1, and 1 was sold\n"
 
 
+def test_new_rules_begin_when_the_last_one_has_updated(tmp_path):
+    page = (HOW_TO / "change-the-rules.md").read_text(encoding="utf-8")
+    [expected] = re.findall(r"It prints:\n\n```\n(.*?)```", page, re.DOTALL)
+    assert run_example("change-the-rules.md", tmp_path) == expected
+
+
 class Programs:
     """Several of them, and what they print, line by line, with the number of the one that did."""
 

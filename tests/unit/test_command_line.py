@@ -62,7 +62,7 @@ def test_inspect_shows_the_notes_but_none_of_their_secrets(run, tmp_path):
     storage.found(Identity(ME, b"\xcd" * 32, ClusterId(b"\x12" * 16)), HardState(Term(3), ME, 0.4))
     secrets = (Secrets(5, b"psk!" * 8, b"gate" * 8), Secrets(4, b"psk!" * 8, b"gate" * 8))
     other = MemberInfo(MemberId(b"\xba" * 32), "Zoë\x1b[31m", ("192.0.2.7:7777",))
-    storage.set_note("cluster", WIRE.encode(JoinAccepted(secrets, Generation(b"g" * 16), (other,))))
+    storage.set_note("cluster", WIRE.encode(JoinAccepted(secrets, Generation(b"g" * 16), (other,), 1, 1)))
     storage.set_note("met", b"\xba" * 32 + (77).to_bytes(8, "big") + b"seal" * 6)
     storage.set_note("port", b"7777")
     storage.set_note("ticket", b"i" * 16)

@@ -29,6 +29,7 @@ from failover.records import (
     OpenInvite,
     SystemAction,
     SystemCommand,
+    Versions,
 )
 from failover.replica import Applied, Replica
 from failover.storage.memory import MemoryStorage
@@ -107,7 +108,7 @@ async def test_the_answer_to_a_newcomer_fits_into_a_datagram_however_many_addres
     directory = replace(empty, members={info.member: info for info in infos})
     async with trio.open_nursery() as nursery:
         admission = Admission(Peers, lambda: directory, ask, nursery, lambda: 0.0)  # type: ignore[arg-type, return-value]
-        admission.guest_asks(infos[0].member, JoinRequest(b"", "n", ()))
+        admission.guest_asks(infos[0].member, JoinRequest(b"", "n", (), Versions()))
     assert isinstance(sent[0], JoinAccepted) and sent[0].members
     assert len(WIRE.encode(sent[0])) <= MESSAGE_SIZE_MAX
 

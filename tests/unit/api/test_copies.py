@@ -45,7 +45,7 @@ class Trio:
     async def open(self, number: int) -> Player:
         """The next run of a member."""
         address = self.players[number].address
-        return await self.world.open(name=str(number), storage=self.storages[number], address=address)
+        return await self.world.open(name=str(number), storage=self.storages[number], at=address)
 
     async def close(self, *numbers: int) -> None:
         """End these runs."""

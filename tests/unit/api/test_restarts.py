@@ -57,7 +57,7 @@ class Game:
         for number in numbers:
             address = None if elsewhere else self.players[number].address
             self.players[number] = await self._world.open(
-                name=str(number), storage=self.storages[number], address=address, settings=SOON
+                name=str(number), storage=self.storages[number], at=address, settings=SOON
             )
 
     def check(self, *rounds: str) -> None:

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 import failover
 from failover.fitness import Computer
 from failover.net.addresses import Address
+from failover.records import FEATURE_LEVEL
 from failover.writer import Failed, InlineWriter, Stored, Troubled, Writer
 
 DELAY_S = 0.0005
@@ -75,16 +76,11 @@ class Air:
         self._ends: dict[Address, AirTransport] = {}
         self._numbers = iter(range(1, 1000))
 
-    def transport(self) -> AirTransport:
-        """A new place on this network."""
-        end = AirTransport(self, Address(f"10.0.0.{next(self._numbers)}", 1))
+    def transport(self, at: Address | None = None) -> AirTransport:
+        """A new place on this network, or one where somebody was before."""
+        end = AirTransport(self, at or Address(f"10.0.0.{next(self._numbers)}", 1))
+        self.cut.discard(end.address)
         self._ends[end.address] = end
-        return end
-
-    def again_at(self, address: Address) -> AirTransport:
-        """The place of somebody who has gone, for its next run."""
-        self.cut.discard(address)
-        end = self._ends[address] = AirTransport(self, address)
         return end
 
     def carry(self, data: bytes, source: Address, target: Address) -> None:
@@ -186,12 +182,13 @@ class World:
         done = trio.Event()
 
         async def live() -> None:
-            machine, address = options.pop("machine", None) or Ledger(), options.pop("address", None)
-            transport = self.air.transport() if address is None else self.air.again_at(address)
+            machine = options.pop("machine", None) or Ledger()
+            transport = self.air.transport(options.pop("at", None))
             surroundings = failover.Surroundings(
                 clock=trio.current_time,
                 look_at_computer=idle_computer,
                 open_writer=options.pop("open_writer", write_at_once),
+                level=options.pop("level", FEATURE_LEVEL),
             )
             opening: Any = (
                 failover.open_witness(transport=transport, surroundings=surroundings, **options)

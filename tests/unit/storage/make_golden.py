@@ -26,17 +26,24 @@ from failover.records import (
     ACTIONS,
     RECORDS,
     Admit,
+    AdmitWitness,
+    Ancestor,
     AppCommand,
     BeginEpoch,
     Caller,
     CloseInvite,
     Depart,
     Founding,
+    KeyedCommand,
+    Mark,
     MemberInfo,
     Moved,
+    NewGeneration,
     OpenInvite,
+    Raise,
     SystemAction,
     SystemCommand,
+    TermEnd,
 )
 from failover.replica import Replica
 from failover.storage.contract import Identity
@@ -102,7 +109,9 @@ def story() -> Iterator[Entry]:
     )
 
     def founding() -> bytes:
-        return RECORDS.encode(Founding(ClusterId(b"c" * 16), GENERATION, MemberInfo(ME, "Ada", ()), SECRETS[1]))
+        return RECORDS.encode(
+            Founding(ClusterId(b"c" * 16), Generation(b"f" * 16), MemberInfo(ME, "Ada", ()), SECRETS[1])
+        )
 
     def of_application(text: str, time_us: int, by: Caller | None = None) -> bytes:
         return RECORDS.encode(AppCommand(time_us, by, text.encode()))
@@ -110,9 +119,14 @@ def story() -> Iterator[Entry]:
     def of_library(action: SystemAction, by: Caller | None = None) -> bytes:
         return RECORDS.encode(SystemCommand(9, by, ACTIONS.encode(action)))
 
+    def by_key(text: str, time_us: int, by: Caller) -> bytes:
+        return RECORDS.encode(KeyedCommand(time_us, by, Mark(b"key 1", b"d" * 32), text.encode()))
+
+    before = Ancestor(Generation(b"f" * 16), LogIndex(2), (TermEnd(Term(1), LogIndex(2)),))
     told: list[tuple[int, bytes, Membership | None]] = [
         (1, founding(), voters),
         (1, b"", None),
+        (1, RECORDS.encode(NewGeneration(GENERATION, ME, before)), voters),
         (1, of_library(OpenInvite(INVITE, b"S" * 32, 2, 2_000_000_000)), None),
         (1, of_library(OpenInvite(OTHER_INVITE, b"T" * 32, 1, 0)), None),
         (1, of_library(Admit(BOBS, INVITE)), warm),
@@ -122,7 +136,7 @@ def story() -> Iterator[Entry]:
         (1, of_application("by Bob", 2_000_000, next(caller)), None),
         (3, b"", None),
         (3, of_library(CloseInvite(OTHER_INVITE), next(caller)), None),
-        (3, of_library(Admit(MemberInfo(EVE, "Éve", ("[2001:db8::3]:9",)), INVITE)), with_witness),
+        (3, of_library(AdmitWitness(MemberInfo(EVE, "Éve", ("[2001:db8::3]:9",)), INVITE)), with_witness),
         (3, of_application("zwölf" * 60, 3_000_000, next(caller)), None),
         (3, of_library(Depart(EVE, is_removal=True)), leaving),
         (3, b"", both),
@@ -131,6 +145,8 @@ def story() -> Iterator[Entry]:
         (7, of_library(Moved(MemberInfo(BOB, "Bob", ("192.0.2.22:7777",))), next(caller)), None),
         (7, of_application("after the snapshot", 4_000_000, next(caller)), None),
         (7, of_application("at the end", 4_000_001), None),
+        (7, by_key("once", 4_000_002, next(caller)), None),
+        (7, of_library(Raise(1, 1)), None),
     ]
     for index, (term, command, membership) in enumerate(told, 1):
         yield Entry(LogIndex(index), Term(term), command, membership)
@@ -143,12 +159,12 @@ def write(path: Path) -> None:
     storage.found(Identity(ME, KEY, ClusterId(b"c" * 16)), HardState(Term(0), None, 0.1))
     storage.begin_incarnation(1_700_000_000_123)
     storage.write((Write(1, HardState(Term(7), BOB, 0.4), None, entries),))
-    for entry in entries[:16]:
+    for entry in entries[:17]:
         replica.apply(entry)
-    meta = SnapshotMeta(LogIndex(16), Term(3), Membership(frozenset({ME, BOB})), LogIndex(15))
+    meta = SnapshotMeta(LogIndex(17), Term(3), Membership(frozenset({ME, BOB})), LogIndex(16))
     storage.save_snapshot(meta, replica.snapshot(), replaces_log=False)
-    storage.write((Write(2, compact_to=LogIndex(9)),))
-    storage.set_note(NOTE_CLUSTER, WIRE.encode(JoinAccepted(SECRETS, GENERATION, (BOBS,))))
+    storage.write((Write(2, compact_to=LogIndex(10)),))
+    storage.set_note(NOTE_CLUSTER, WIRE.encode(JoinAccepted(SECRETS, GENERATION, (BOBS,), 1, 1)))
     storage.set_note(NOTE_PORT, b"7777")
     storage.set_note(NOTE_TICKET, INVITE)
     storage.set_note(NOTE_MET, BOB + (1_700_000_000_000).to_bytes(8, "big") + b"nonce..." + b"m" * 16)

@@ -31,6 +31,10 @@ def test_a_deterministic_machine_passes_and_the_report_says_what_was_tried():
     assert str(report).startswith("70 commands, equal in two processes; 15 snapshots restored, ")
 
 
+def test_a_machine_of_several_versions_plays_the_newest():
+    assert check_deterministic(odd_machines.SecondEdition, WORDS).commands == 70
+
+
 def test_the_order_of_a_set_is_found_at_the_first_command_that_shows_it():
     text = found(odd_machines.GoesThroughASet)
     assert "the reply differs between two processes" in text
