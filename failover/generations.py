@@ -21,7 +21,7 @@ from failover.events import Event, GenerationBegan, GenerationMet
 from failover.ids import Generation, LogIndex, MemberId
 from failover.neighbours import Neighbours
 from failover.raft.new_generation import begin_generation, last_terms, why_not_alone
-from failover.records import RECORDS, TERMS_MAX, Ancestor, NewGeneration, TermEnd
+from failover.records import RECORDS, TERMS_MAX, Ancestor, Caller, NewGeneration, TermEnd
 from failover.rejoining import NOTE_REJOIN, NOTES, Rejoin
 from failover.replica import Replica
 from failover.requests import Requests
@@ -105,8 +105,18 @@ class Generations:
         core = self._driver.core
         others = core.log.membership.members - {core.me} if core.log.membership is not None else frozenset()
         held = core.log.last_index
-        unseen = self._requests.unseen(self._replica.sessions.is_new)
+        waiting = self._callers_of_what_waits()
+        is_missing = self._replica.sessions.is_new
+        unseen = self._requests.unseen(lambda caller: is_missing(caller) and _key(caller) not in waiting)
         return Loss(held, max(held, core.following.commit_heard), unseen, tuple(sorted(others)))
+
+    def _callers_of_what_waits(self) -> set[tuple[MemberId, int, int]]:
+        """Whose requests are in the log, and not applied yet: they stay."""
+        core = self._driver.core
+        entries = core.log.between(core.applied_index, core.log.last_index)
+        records = (self._replica.kinds.record(entry.command) for entry in entries if entry.command)
+        callers = (getattr(record, "caller", None) for record in records)
+        return {_key(caller) for caller in callers if caller is not None}
 
     def begin(self, *, accept_loss: bool) -> Loss:
         """Found a generation of this member alone; it hosts as soon as that is durable here."""
@@ -203,6 +213,10 @@ class Generations:
             line.append(parent)
             at = parent.generation
         return (*line, *directory.ancestors)
+
+
+def _key(caller: Caller) -> tuple[MemberId, int, int]:
+    return caller.member, caller.session, caller.number
 
 
 def shared_part(mine: Sequence[Ancestor], theirs: Sequence[Ancestor]) -> Ancestor | None:

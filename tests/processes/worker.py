@@ -287,6 +287,18 @@ class Worker:
         assert self.host is not None
         return {"reply": (await self.host.commit(body.encode())).decode()}
 
+    async def do_continue_alone(self, accept_loss: bool = False) -> dict[str, Any]:
+        """Go on without a quorum."""
+        assert self.member is not None
+        loss = await self.member.continue_alone(accept_loss=accept_loss)
+        return {"entries": loss.entries, "left_behind": [member.hex() for member in loss.left_behind]}
+
+    async def do_rejoin(self, generation: str) -> dict[str, Any]:
+        """Give the own generation up."""
+        assert self.member is not None
+        self.member.rejoin(failover.Generation(bytes.fromhex(generation)))
+        return {}
+
     async def do_look(self) -> dict[str, Any]:
         """What happened up to now, and whether this member is host."""
         assert self.member is not None
