@@ -343,7 +343,8 @@ def second_tenure_in_a_term(patch):
         if reason is not StopReason.LEASE_LOST or self.tenure is None:
             step_down(self, now, reason)
             return
-        self._tenure.end(reason)
+        if self._tenure.end():
+            self.out.stop_host = reason
         self.leadership.has_hosted = False
         self.leadership.lease._held = False
         self.leadership.lease._first_due = now + 5

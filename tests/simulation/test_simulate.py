@@ -158,10 +158,13 @@ class Evening:
             table = member.state
             self.furthest = max(self.furthest, table.turn + (table.phase is Phase.PLAY))
             command = next_request(table, player)
-            if table.phase is Phase.LOBBY and table.options.turn_s != TURN_S:
-                command = SetOption(Option.TURN, TURN_S) if table.seats else command
-            elif table.phase is Phase.LOBBY and table.options.players != SEATS and len(table.seats) <= SEATS:
-                command = SetOption(Option.PLAYERS, SEATS) if table.seat_of(member.id, 0) >= 0 else command
+            options = table.options
+            if table.phase is Phase.LOBBY and table.seats and (options.turn_s, options.players) != (TURN_S, SEATS):
+                # Who sits first says how they play. The others wait: were all of them to sit down, it would be
+                # too late for so few seats.
+                is_first = table.seat_of(member.id, 0) >= 0
+                turn, seats = SetOption(Option.TURN, TURN_S), SetOption(Option.PLAYERS, SEATS)
+                command = (turn if options.turn_s != TURN_S else seats) if is_first else None
             if command is None:
                 continue
             self._serial += 1
