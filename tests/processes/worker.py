@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -113,7 +114,8 @@ class Worker:
         async with opening as self.member, trio.open_nursery() as nursery:
             self.hear()
             say(0, opened_s=time.monotonic() - began, id=self.member.id.hex(), port=self.member.address.port)
-            nursery.start_soon(self.obey_signals, nursery.cancel_scope)
+            if threading.current_thread() is threading.main_thread():
+                nursery.start_soon(self.obey_signals, nursery.cancel_scope)
             nursery.start_soon(self.live)
             await self.listen(nursery)
             nursery.cancel_scope.cancel()

@@ -1,0 +1,140 @@
+"""`python -m tests.processes.calm`: nothing goes wrong for an hour; does the host keep its place?
+
+Three real members on this machine, with the default settings and files. Beside them: nothing; a process that keeps
+a core busy; or a window that each member's process draws 60 times a second (`calm_window`). A change of host that
+nobody asked for is a false one, unless the machine itself stood still at that moment: a thread that only sleeps
+notes how late it was woken, and a change within a second of a stall is counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from tests.benchmarks.cluster import Cluster
+from tests.processes.watching import events_of
+
+BESIDE = ("nothing", "busy", "window")
+STALL_S = 0.030
+"""The machine woke a thread so much too late: less than a lease lasts, more than the settings allow for."""
+SLEEP_S = 0.005
+NEAR_S = 1.0
+LOOK_S = 10.0
+
+
+class Sleeper(threading.Thread):
+    """Notes when this machine stood still, by CLOCK_BOOTTIME, as the members note their events."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.stalls: list[tuple[float, float]] = []
+        """When it was noticed, and how many seconds too late."""
+        self.is_over = False
+
+    def run(self) -> None:
+        """Sleep, and look how long it took."""
+        before = time.clock_gettime(time.CLOCK_BOOTTIME)
+        while not self.is_over:
+            time.sleep(SLEEP_S)
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            if now - before - SLEEP_S > STALL_S:
+                self.stalls.append((now, now - before - SLEEP_S))
+            before = now
+
+
+def keep_busy() -> None:
+    """Use a core for as long as this process lives."""
+    while True:
+        sum(range(10_000))
+
+
+@contextmanager
+def beside(what: str) -> Iterator[str]:
+    """What goes on beside the members; gives the module that is one of them."""
+    if what == "busy":
+        process = multiprocessing.get_context("spawn").Process(target=keep_busy, daemon=True)
+        process.start()
+        try:
+            yield "tests.processes.worker"
+        finally:
+            process.kill()
+    elif what == "window":
+        with screen():
+            yield "tests.processes.calm_window"
+    else:
+        yield "tests.processes.worker"
+
+
+@contextmanager
+def screen() -> Iterator[None]:
+    """A display that nobody looks at; the members' processes inherit its name."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x720x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read) as names:
+            os.environ["DISPLAY"] = f":{names.readline().strip()}"
+        try:
+            yield
+        finally:
+            server.kill()
+
+
+def watch(seconds: float, what: str) -> dict[str, object]:
+    """Let them live, and say what changed."""
+    sleeper = Sleeper()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        beside(what) as worker,
+        Cluster(3, Path(folder), worker=worker, folder_=folder) as cluster,
+    ):
+        time.sleep(5)  # votes are given in the first seconds
+        known = {child: len(events_of(child, "HostChanged")) for child in cluster.members}
+        sleeper.start()
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(LOOK_S, left))
+        sleeper.is_over = True
+        changes = [
+            change["at"] for child, count in known.items() for change in events_of(child, "HostChanged")[count:]
+        ]
+        frames = [child.ask("frames")["frames"] for child in cluster.members] if what == "window" else []
+    excused = [at for at in changes if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
+    return {
+        "beside": what,
+        "seconds": seconds,
+        "false_changes": len(changes) - len(excused),
+        "changes_at_stalls": len(excused),
+        "stalls": len(sleeper.stalls),
+        "longest_stall_ms": round(max((late for _, late in sleeper.stalls), default=0.0) * 1_000, 1),
+        "frames": frames,
+    }
+
+
+@click.command()
+@click.option("--minutes", type=click.FloatRange(0.1, 600), default=60.0, show_default=True)
+@click.option("--beside", "what", type=click.Choice(BESIDE), default="nothing", show_default=True)
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write what was seen there."
+)
+def main(minutes: float, what: str, json_file: Path | None) -> None:
+    """Watch three members of which nothing is asked. Exit status 1 if the host changed for no reason."""
+    seen = watch(minutes * 60, what)
+    click.echo(json.dumps(seen))
+    if json_file is not None:
+        json_file.write_text(json.dumps(seen) + "\n", encoding="utf-8")
+    raise SystemExit(1 if seen["false_changes"] else 0)
+
+
+if __name__ == "__main__":
+    main()
