@@ -19,6 +19,8 @@ VIRTUAL = (
     "tests/unit/testing",
     "tests/unit/demo_game",
     "tests/unit/net",
+    "tests/unit/machines",
+    "tests/unit/api",
     "tests/unit/storage",
 )
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))

@@ -50,7 +50,7 @@ class Player(worker.Worker):
         was_host, sent = self.member.is_host, time.monotonic()
         try:
             await self.do_request(body)
-        except failover.OutcomeUnknown:
+        except (failover.OutcomeUnknown, failover.NotHost):
             self._unknown += 1
         except failover.FailoverError:
             pass  # it is closing

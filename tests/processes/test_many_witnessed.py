@@ -38,7 +38,10 @@ async def test_one_process_is_the_witness_of_twenty_games_and_none_of_them_harms
         (member,) = (info.member for info in leaving.status().members if info.kind == "witness")
         await leaving.remove(member)
         await trio.to_thread.run_sync(witness.wait_for, "the members removed this witness")
-        assert all(map(is_witnessed, others)) and not is_witnessed(damaged)
+        assert all(map(is_witnessed, others))
+        with trio.fail_after(10):
+            while is_witnessed(damaged):  # noqa: ASYNC110  # it was heard a moment ago, before it was damaged
+                await trio.sleep(0.05)
         assert sum("move it away" in line for line in witness.lines) == 1
         assert await trio.to_thread.run_sync(witness.terminate) == 0
 

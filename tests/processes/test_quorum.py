@@ -12,7 +12,7 @@ def test_of_two_the_one_that_stays_hears_that_the_quorum_is_lost(open_cluster, t
     host.kill()
     wait_for_event(cluster, other, "QuorumLost", 3)
     asked = other.send("request", body="meanwhile")
-    assert other.ask("request", body="impatient", within_s=0.5)["refused"] == "OutcomeUnknown"
+    assert other.ask("request", body="impatient", within_s=0.5)["refused"] == "NotHost"
     assert not other.ask("look")["is_host"]
     assert set(other.ask("counts")["counts"]) <= {"before"}  # committed, maybe not heard of here yet
     cluster.bring_back(host)

@@ -103,7 +103,7 @@ def test_the_host_and_the_witness_crash_and_nothing_is_accepted(three, tmp_path)
     host.kill()
     wait_for_event(three.cluster, other, "QuorumLost", 5)
     asked = other.send("request", body="meanwhile")
-    assert other.ask("request", body="impatient", within_s=0.5)["refused"] == "OutcomeUnknown"
+    assert other.ask("request", body="impatient", within_s=0.5)["refused"] == "NotHost"
     assert not other.ask("look")["is_host"]
     three.start_witness_again()
     assert other.wait(asked)["reply"] == "1", "the witness alone makes a quorum of the one that is left"
