@@ -25,7 +25,7 @@ FOUND_AS = {
     "disk_says_too_early_that_it_has_stored": {"lost", "diverged", "two hosts"},
     "machine_is_not_deterministic": {"diverged"},
 }
-QUICKLY_FOUND = {"replies_before_commit", "host_ignores_its_end", "reads_wait_for_nothing"}
+QUICKLY_FOUND = {"host_ignores_its_end", "reads_wait_for_nothing"}
 pytestmark = pytest.mark.timeout(300)
 
 Run = Callable[..., dict[str, Any]]
