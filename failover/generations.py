@@ -22,7 +22,7 @@ from failover.ids import Generation, LogIndex, MemberId
 from failover.neighbours import Neighbours
 from failover.raft.new_generation import begin_generation, last_terms, why_not_alone
 from failover.records import RECORDS, TERMS_MAX, Ancestor, Caller, NewGeneration, TermEnd
-from failover.rejoining import NOTE_REJOIN, NOTES, Rejoin
+from failover.rejoining import BEEN_MAX, NOTE_REJOIN, NOTES, Rejoin
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.surroundings import Entropy
@@ -33,6 +33,7 @@ log = logging.getLogger("failover")
 TELL_S = 1.0
 """How often members of two generations say where they are."""
 GENERATION_SIZE = 16
+CONTACTS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Generations:
         rejoins: bool,
         emit: Callable[[Event], None],
         stop: Callable[[BaseException], None],
+        parted: Callable[[], None],
+        been: bytes,
     ) -> None:
         self._driver = driver
         self._replica = replica
@@ -92,8 +95,11 @@ class Generations:
         self._emit = emit
         self._stop = stop
         self._neighbours = neighbours
-        self._begun: Generation | None = None
-        """Founded by this process, and not applied yet."""
+        self._parted = parted
+        self._been = {Generation(been[at : at + GENERATION_SIZE]) for at in range(0, len(been), GENERATION_SIZE)}
+        """The generations that this storage has left."""
+        self._begun: Generation | None = neighbours.begun
+        """Founded here, and not applied yet; maybe by the run before, which crashed then."""
         self._met: dict[MemberId, _Met] = {}
         """By member: as many as there are members, and members left behind."""
         self._is_leaving = False
@@ -122,6 +128,8 @@ class Generations:
         """Found a generation of this member alone; it hosts as soon as that is durable here."""
         driver, core, now = self._driver, self._driver.core, self._driver.clock()
         reason = why_not_alone(core, now)
+        if self._begun is not None or self._is_leaving:
+            reason = "it does so already, or joins another generation"
         if reason:
             raise Refused(f"this member cannot go on alone: {reason}")
         loss = self.loss()
@@ -132,6 +140,7 @@ class Generations:
         begin_generation(core, RECORDS.encode(NewGeneration(generation, core.me, parent)), now)
         # From here on nothing of the old generation may reach the core, not even what has arrived already.
         driver.forget_arrived()
+        self._parted()
         driver.peers.set_generation(generation)
         self._neighbours.sync()
         driver.kick()
@@ -180,7 +189,10 @@ class Generations:
         came_from_ours = any(each.generation == own for each in said.line)
         core = self._driver.core
         is_alone = core.leader is None and core.standing.quorum_is_lost
-        if self._rejoins and came_from_ours and met.has_host and is_alone:
+        # A leader since then, or what is known to be accepted beyond: that is for people to give up.
+        had_no_other = core.log.last_term <= shared.terms[0].term if shared.terms else False
+        is_behind = had_no_other and core.commit_index <= shared.index
+        if self._rejoins and came_from_ours and met.has_host and is_alone and is_behind:
             self.rejoin(met.generation)
 
     def rejoin(self, generation: Generation) -> None:
@@ -188,10 +200,17 @@ class Generations:
         met = {member: each for member, each in self._met.items() if each.generation == generation}
         if not met:
             raise UsageError("no member of that generation was met; wait for GenerationMet")
+        line = tuple(each.generation for each in self._line())
+        if generation in {*line, *self._been}:
+            raise Refused(
+                "this member was in that generation, and counts there still: it cannot come back with another "
+                "past; join it with a new storage and a ticket"
+            )
         self._is_leaving = True
-        contacts = tuple(map(self._neighbours.info, met))
+        contacts = tuple(map(self._neighbours.info, met))[:CONTACTS_MAX]
+        been = tuple({*line, *self._been})[:BEEN_MAX]
         shared = next(iter(met.values())).shared
-        noted = NOTES.encode(Rejoin(generation, self._driver.peers.generation, shared, contacts))
+        noted = NOTES.encode(Rejoin(generation, self._driver.peers.generation, shared, been, contacts))
         error = Superseded(f"rejoining generation {generation.hex()[:6]}: open this storage again")
         note = partial(self._set_note, NOTE_REJOIN, noted)
         self._driver.writer.run(note, lambda _: self._stop(error))

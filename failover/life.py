@@ -31,6 +31,7 @@ from failover.neighbours import Neighbours
 from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
 from failover.raft.messages import Entry
 from failover.records import ACTIONS, Admit, AdmitWitness, Depart, SystemAction
+from failover.rejoining import NOTE_BEEN
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.settings import Settings
@@ -115,6 +116,8 @@ class Life:
             emit=emit,
             stop=self.stop,
             neighbours=neighbours,
+            parted=self._forget_reports,
+            been=storage.get_note(NOTE_BEEN) or b"",
         )
         self.watch = HostWatch(driver.core, clock, emit)
         self.admission = Admission(lambda: driver.peers, lambda: replica.directory, self.act, nursery, clock)
@@ -401,6 +404,11 @@ class Life:
         self._emit(StateDiverged(index, sender))
         if sender == self.driver.core.leader:
             self.driver.send(sender, DigestReport(report.index, ours))
+
+    def _forget_reports(self) -> None:
+        """They are of another generation's entries."""
+        self._reported.clear()
+        self._digests.clear()
 
     def _removed(self, index: int) -> None:
         """Somebody says so, who has applied everything up to `index`."""

@@ -70,8 +70,11 @@ class Neighbours:
         self._secrets_seen: tuple[Secrets, ...] = ()
         self._members_seen: dict[MemberId, Addresses] = {}
         self._departures = Departures(driver.clock)
-        if self.parents:  # begun here; a crash may have come before that was noted
-            driver.peers.set_generation(next(reversed(self.parents)))
+        founded = [each for each, founder in self._logged.founders.items() if founder == self._id]
+        self.begun = founded[-1] if founded and founded[-1] != opened.known.generation else None
+        """The generation that was begun here, if a crash came before it was noted."""
+        if self.begun is not None:
+            driver.peers.set_generation(self.begun)
         log = driver.core.log
         self._stored = log.last_index, log.last_term
         """Up to this entry the directory goes through old times, when it is applied again."""
@@ -270,6 +273,8 @@ class Said:
     secrets: list[Secrets] = field(default_factory=list)
     parents: dict[Generation, Ancestor] = field(default_factory=dict)
     """Of the generations that began in them, the last one last."""
+    founders: dict[Generation, MemberId] = field(default_factory=dict)
+    """Who went on alone in each."""
 
     @classmethod
     def by(cls, entries: Iterable[Entry], kinds: Kinds) -> Said:
@@ -282,6 +287,7 @@ class Said:
                 said.secrets.append(record.secrets)
             elif isinstance(record, NewGeneration):
                 said.parents[record.generation] = record.parent
+                said.founders[record.generation] = record.founder
             elif isinstance(record, SystemCommand):
                 said._take(kinds.action(record.action))
         return said

@@ -13,13 +13,15 @@ import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
+from failover import levels
 from failover.admission import ask_to_join
 from failover.clock import Clock
 from failover.directory import EPOCHS_MAX
-from failover.errors import MalformedBytes, NotAdmitted, StorageFailed, Unreachable
+from failover.errors import MalformedBytes, StorageFailed, Unreachable
 from failover.events import Rejoined
 from failover.ids import Generation, LogIndex, Term
 from failover.line import Line
@@ -32,12 +34,16 @@ from failover.raft.effects import HardState
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Ancestor, AppCommand, KeyedCommand, MemberInfo
 from failover.storage.contract import Identity, Storage
+from failover.storage.sqlite_file import sync_directory
 from failover.wire import WIRE, JoinAccepted, JoinRequest
 
 log = logging.getLogger("failover")
 
 NOTE_REJOIN = "rejoin"
-"""A coded `Rejoin`: the next opening does it."""
+"""A coded `Rejoin`: the next opening tries it, once; empty when that is over."""
+NOTE_BEEN = "been"
+"""The generations that this storage has left, 16 bytes each."""
+BEEN_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Rejoin:
     generation: Generation
     left: Generation
     shared: Ancestor
+    been: Annotated[tuple[Generation, ...], MaxSize(BEEN_MAX)]
+    """Where this member has been; it counts there, and must not come back with an empty log."""
     contacts: Annotated[tuple[MemberInfo, ...], MaxSize(16)]
 
 
@@ -56,7 +64,7 @@ NOTES = Codec({1: Rejoin})
 def noted_rejoin(storage: Storage) -> Rejoin | None:
     """What `Generations.rejoin` noted, if it did."""
     note = storage.get_note(NOTE_REJOIN)
-    if note is None:
+    if not note:
         return None
     try:
         found = NOTES.decode_untrusted(note)
@@ -78,7 +86,12 @@ async def rejoin(
     note_cluster: str,
     clock: Clock,
 ) -> tuple[JoinAccepted, Rejoined] | None:
-    """Ask to be let in, then give up the log. None if nobody answers, or they say no: then nothing has changed."""
+    """Ask to be let in, then give up the log. None if nobody answers, or they went elsewhere meanwhile.
+
+    Raises:
+        NotAdmitted, WrongVersion: they say no; nothing has changed, and the next opening resumes.
+    """
+    storage.set_note(NOTE_REJOIN, b"")  # one try for each decision: what this member does next may be worth more
     reachable = [each for each in plan.contacts if each.parsed_addresses()][:CONTACTS_MAX]
     contacts = tuple(
         Contact(each.member, each.parsed_addresses()[:ADDRESSES_PER_CONTACT_MAX], ()) for each in reachable
@@ -97,17 +110,21 @@ async def rejoin(
         told = await ask_to_join(
             peers, line, ticket, kind(NO_INVITE, info.name, info.addresses, info.versions), clock
         )
-    except (Unreachable, NotAdmitted) as error:
+    except Unreachable as error:
         log.warning("generation %s could not be rejoined (%s); resuming", plan.generation.hex()[:6], error)
-        peers.disconnect_as_guest()
         return None
-    peers.disconnect_as_guest()
+    finally:
+        peers.disconnect_as_guest()
+    if told.generation != plan.generation:
+        log.warning("generation %s was given up for another meanwhile; resuming", plan.generation.hex()[:6])
+        return None
+    levels.check(info.versions, told.version, told.level)
     kept, place = keep_what_only_we_had(storage, plan)
     epochs = {each.epoch: each for each in (*known.secrets, *told.secrets)}
     newest = tuple(epochs[epoch] for epoch in sorted(epochs, reverse=True)[:EPOCHS_MAX])
     told = replace(told, secrets=newest)
     ceiling_s = storage.load().hard_state.promise_ceiling_s
-    notes = {note_cluster: WIRE.encode(told), NOTE_REJOIN: None}
+    notes = {note_cluster: WIRE.encode(told), NOTE_BEEN: b"".join(plan.been)}
     storage.begin_anew(HardState(Term(0), None, ceiling_s), notes)
     return told, Rejoined(plan.left, told.generation, kept, place)
 
@@ -127,7 +144,7 @@ def keep_what_only_we_had(storage: Storage, plan: Rejoin) -> tuple[int, str]:
     if not isinstance(path, Path):
         log.warning("%d commands of this member alone are given up: this storage is no file", len(lines))
         return len(lines), ""
-    beside = path.with_name(f"{path.stem}.left-{plan.left.hex()[:8]}.jsonl")
+    beside = _free_name(path, plan.left)
     _write_whole(beside, (f"{each}\n".encode() for each in lines))
     if has_snapshot:  # the commands before it are in nothing else any more
         _write_whole(beside.with_suffix(".snapshot"), storage.read_snapshot())
@@ -146,10 +163,11 @@ def shared_index(places: Sequence[tuple[LogIndex, Term]], shared: Ancestor) -> L
         if index > shared.index:
             continue
         at = bisect_left(lasts, index)
-        if at == 0 and index not in lasts[:1]:
-            break  # how the other log was there, nobody said
+        # Before the first end that was told, too: entries of one term come from one leader (Raft, 5.3).
         if at < len(ends) and ends[at][1] == term:
             return index
+        if at == 0:
+            break  # how the other log was there, nobody said
     return LogIndex(0)
 
 
@@ -164,6 +182,16 @@ def _lines(entries: Iterable[Entry]) -> Iterator[str]:
             yield json.dumps({**line, "sender": sender, "command": command})
 
 
+def _free_name(path: Path, left: Generation) -> Path:
+    """What was kept before stays."""
+    for number in count(1):
+        again = f"-{number}" if number > 1 else ""
+        beside = path.with_name(f"{path.name}.left-{left.hex()[:8]}{again}.jsonl")
+        if not beside.exists() and not beside.with_suffix(".snapshot").exists():
+            return beside
+    raise AssertionError("there is always a next number")
+
+
 def _write_whole(path: Path, pieces: Iterable[bytes]) -> None:
     """All of it or nothing, for the owner's eyes."""
     unborn = path.with_name(path.name + ".new")
@@ -175,5 +203,6 @@ def _write_whole(path: Path, pieces: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         unborn.replace(path)
+        sync_directory(path.parent)
     except OSError as error:
         raise StorageFailed(f"{path}: what only this member has could not be kept: {error.strerror}") from error

@@ -52,6 +52,7 @@ def begin_generation(core: Core, command: bytes, now: float) -> Entry:
     The member then stands, wins alone, and commits everything with the first entry of its term (Raft, 5.4.2).
     """
     assert not why_not_alone(core, now)
+    core.following.commit_heard = LogIndex(0)  # of the old generation; what is lost of it was accepted as lost
     core.become_follower(Term(core.term + 1), None, now)  # durable with the entry: no term of others has it
     only_me = Membership(voters=frozenset({core.me}))
     entry = Entry(LogIndex(core.log.last_index + 1), core.term, command, only_me)

@@ -236,7 +236,7 @@ def _create(path: Path) -> None:
         for suffix in ("", "-wal", "-journal"):
             unborn.with_name(unborn.name + suffix).unlink(missing_ok=True)
     for directory in [path.parent, *(parent.parent for parent in new_directories)]:
-        _sync_directory(directory)
+        sync_directory(directory)
 
 
 def _name_it(unborn: Path, path: Path) -> None:
@@ -248,7 +248,7 @@ def _name_it(unborn: Path, path: Path) -> None:
         unborn.rename(path)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """Make a new name durable: a file's own sync does not cover the directory that names it."""
     if not hasattr(os, "O_DIRECTORY"):
         return  # Windows cannot sync a directory, and NTFS journals names by itself

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from world import Air, Player, World, in_virtual_time, settled, until, voters
+from world import Air, Player, World, host_of, in_virtual_time, settled, until, voters
 
 import failover
 from failover.events import GenerationBegan, GenerationMet, MemberJoined, QuorumLost, Rejoined, Stopped
@@ -267,3 +267,88 @@ async def test_a_member_that_may_not_rejoin_by_itself_waits_for_the_word() -> No
         await until(lambda: back.events(Stopped))
         for player in (back, other):
             await player.close()
+
+
+async def test_who_went_alone_cannot_come_back_to_where_its_vote_counts() -> None:
+    """With an empty log and no memory of its votes it would help a second leader in one term."""
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        players = await world.cluster(3)
+        alone = players[2]
+        world.air.cut.add(alone.address)
+        await lost(alone)
+        before = alone.member.status().generation
+        await alone.member.continue_alone()
+        world.air.cut.clear()
+        await until(lambda: alone.events(GenerationMet))
+        assert alone.events(GenerationMet)[0].generation == before
+        with pytest.raises(failover.Refused, match="counts there still"):
+            alone.member.rejoin(before)
+        await alone.member.request(b"goes on")
+        for player in players:
+            await player.close()
+
+
+async def test_a_decision_to_rejoin_is_tried_once_and_gives_up_nothing_that_came_later() -> None:
+    async with trio.open_nursery() as nursery:
+        world, storages = World(nursery, Air()), [MemoryStorage(), MemoryStorage()]
+        host, other = await pair(world, *storages)
+        await crash(other)
+        await lost(host)
+        await host.member.continue_alone()
+        back = await world.open(storage=storages[1])
+        await until(lambda: back.events(Stopped))
+        await back.close()
+        world.air.cut.add(host.address)  # whom it wanted to join is away
+        resumed = await world.open(storage=storages[1])
+        assert not resumed.events(Rejoined)
+        await lost(resumed)
+        await resumed.member.continue_alone()
+        await resumed.member.request(b"days of play")
+        await resumed.close()
+        world.air.cut.clear()
+        again = await world.open(storage=storages[1])
+        await until(lambda: again.events(GenerationMet))
+        await trio.sleep(10)
+        assert not again.events(Rejoined, Stopped)
+        assert again.machine.commands == [b"days of play"]
+        for player in (again, host):
+            await player.close()
+
+
+async def test_what_a_quorum_accepted_since_is_given_up_by_nobody_on_its_own() -> None:
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        players = await world.cluster(3)
+        alone = host_of(players)
+        assert alone is not None
+        others = [player for player in players if player is not alone]
+        world.air.cut.add(alone.address)
+        await lost(alone)
+        await alone.member.continue_alone()
+        await others[0].member.request(b"accepted by two")
+        await settled(others)
+        world.air.cut |= {others[1].address}
+        world.air.cut.discard(alone.address)
+        await until(lambda: others[0].events(GenerationMet), 120)
+        await trio.sleep(10)
+        assert others[0].events(QuorumLost) and not others[0].events(Stopped)
+        world.air.cut.clear()
+        await settled(others)
+        assert others[1].machine.commands == [b"accepted by two"]
+        for player in players:
+            await player.close()
+
+
+async def test_deciding_twice_founds_one_generation() -> None:
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        host, other = await pair(world, MemoryStorage(), MemoryStorage())
+        await crash(host)
+        await lost(other)
+        other.member._life.generations.begin(accept_loss=False)
+        with pytest.raises(failover.Refused, match="does so already"):
+            await other.member.continue_alone()
+        await until(lambda: other.member.is_host)
+        assert len(other.events(GenerationBegan)) == 1
+        await other.close()
