@@ -164,14 +164,16 @@ class Generations:
             directory, peers, now = self._replica.directory, self._driver.peers, self._driver.clock()
             if self._is_leaving or self._begun is not None:
                 continue  # what is not durable yet is told to nobody
-            for member in directory.former if directory is not None else ():
+            former = directory.former if directory is not None else {}
+            for member in former:
                 peers.connect(member, now, is_wanted=False)
             others = peers.of_other_generations
             if others:
                 lineage = Lineage(self._line()[:LINE_MAX], self._driver.core.leader is not None)
                 for member in others:
                     peers.send_to_guest(member, lineage, now)
-            self._driver.kick()
+            if former or others:
+                self._driver.kick()
 
     def heard(self, sender: MemberId, said: Lineage) -> None:
         """A member of another generation says where that comes from."""

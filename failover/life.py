@@ -126,8 +126,8 @@ class Life:
         self.was_removed = False
         """Whether this member's own membership has ended."""
         self.error: BaseException | None = None
-        self.turned = trio.Event()
-        """Set, and replaced, whenever entries were applied or the host changed."""
+        self.turned = trio.lowlevel.ParkingLot()
+        """Whoever waits here goes on whenever entries were applied or the host changed, and looks again."""
         self._digests: dict[LogIndex, bytes] = {}
         self._reported: dict[LogIndex, tuple[MemberId, DigestReport]] = {}
         """The host's digests at indices that are not applied here yet."""
@@ -294,7 +294,7 @@ class Life:
             del self._reads[number]
         while self.replica.applied_index < read.index:
             self.check_open()
-            await self.turned.wait()
+            await self.turned.park()
 
     def _ask_for_index(self, number: int, read: _Read) -> None:
         core = self.driver.core
@@ -433,8 +433,7 @@ class Life:
             self._emit(VersionRaised(directory.version))
 
     def _turn(self) -> None:
-        self.turned.set()
-        self.turned = trio.Event()
+        self.turned.unpark_all()
 
 
 @dataclass(slots=True)

@@ -317,7 +317,7 @@ class Member:
         loss = self._life.generations.begin(accept_loss=accept_loss)
         with trio.move_on_after(self._running.settings.request_timeout_s):
             while not self.is_host:
-                await self._life.turned.wait()
+                await self._life.turned.park()
                 self._life.check_open()
         return loss
 

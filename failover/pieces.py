@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from failover.errors import FailoverError, MachineFailed
 from failover.ids import LogIndex
@@ -23,15 +24,23 @@ ONCE_S = 0.05
 """A single piece that takes so long costs most of a lease."""
 
 
-@contextmanager
-def blaming(method: str, index: LogIndex) -> Iterator[None]:
+class blaming:  # noqa: N801  # used like a function
     """Say of what the machine raises inside where it came from."""
-    try:
-        yield
-    except FailoverError:  # not the machine's: a storage that cannot be read
-        raise
-    except Exception as error:
-        raise MachineFailed(method, index, f"{type(error).__name__}: {error}") from error
+
+    __slots__ = ("_index", "_method")
+
+    def __init__(self, method: str, index: LogIndex) -> None:
+        self._method, self._index = method, index
+
+    def __enter__(self) -> None:
+        """Nothing to prepare; entered once for every batch, and so no generator."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # An error of ours is not the machine's: a storage that cannot be read.
+        if isinstance(error, Exception) and not isinstance(error, FailoverError):
+            raise MachineFailed(self._method, self._index, f"{type(error).__name__}: {error}") from error
 
 
 def blamed(pieces: Iterator[bytes], index: LogIndex) -> Iterator[bytes]:

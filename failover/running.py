@@ -223,7 +223,7 @@ class Running:
 
     async def _keep_whereabouts_known(self) -> None:
         async def turned() -> None:
-            await self.life.turned.wait()
+            await self.life.turned.park()
 
         await self.whereabouts.keep_known(self.life.act, turned)
 
@@ -250,7 +250,7 @@ class Running:
                 raise NotAdmitted("removed again before its first state had come; ask for a new ticket")
             self.life.check_open()
             with trio.move_on_after(FIRST_STATE_LOOK_S):
-                await self.life.turned.wait()
+                await self.life.turned.park()
             if self.replica.applied_index > applied or self.peers.is_receiving:
                 until, applied = trio.current_time() + FIRST_STATE_S, self.replica.applied_index
             elif trio.current_time() > until:
@@ -283,9 +283,9 @@ class Running:
             core.hand_over(None, self.clock())  # not at once, if a change of the voters is in progress
             self.driver.kick()
             with trio.move_on_after(HAND_OVER_AGAIN_S):
-                await life.turned.wait()
+                await life.turned.park()
         while not life.is_over.is_set() and is_needed(core, self.clock()):
-            await life.turned.wait()
+            await life.turned.park()
 
     # --- what the parts call ---
 

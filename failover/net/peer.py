@@ -117,8 +117,8 @@ class Peer:
         return True
 
     def _expect_answer(self, now: float) -> None:
-        """Something left: if nothing comes back, first ask, then shake hands anew."""
-        if self._unanswered_since == INFINITE:
+        """Something left: if nothing comes back, first ask, then shake hands anew. Guests come to us, though."""
+        if self._unanswered_since == INFINITE and self.role is not Role.GUEST:
             self._unanswered_since = now
             self._probe_at = now + self._probe_every_s
             self.deadline = min(self.deadline, self._probe_at)

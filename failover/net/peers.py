@@ -93,7 +93,7 @@ class Peers:
             timings=timings or NetTimings(),
             open_sink=open_sink,
             note_key=note_key,
-            take_in=self._take_in,
+            take_in=self.datagram_received,
             seen_elsewhere=self._tell_addresses,
         )
         run = sealed_run(private_key, incarnation, entropy(NONCE_SIZE))
@@ -245,11 +245,8 @@ class Peers:
 
     # In.
 
-    def datagram_received(self, data: bytes, source: Address, now: float) -> None:
+    def datagram_received(self, data: bytes, source: Place, now: float) -> None:
         """A datagram of anybody. Never raises; whatever is wrong with it is counted, and never answered."""
-        self._take_in(data, source, now)
-
-    def _take_in(self, data: bytes, source: Place, now: float) -> None:
         size = len(data)
         if size < _DATA_SIZE_MIN or size > (DATAGRAM_SIZE_MAX if type(source) is Relayed else RELAYING_SIZE_MAX):
             self.counters["datagram: size"] += 1

@@ -288,7 +288,7 @@ class Core:
         if self.writing.hard_state_is_durable:
             self.promise.ceiling_is_durable()
             self.standing.own_vote_is_durable(now)
-        if self.leadership is not None:
+        if self.leadership is not None and self.durable_index > commit_index:
             self.leadership.replication.advance_commit(now)
         return was_candidate or self.commit_index > commit_index or self.applying.has_grown
 
@@ -357,6 +357,8 @@ class Core:
     def _wake(self, now: float) -> None:
         """Before anything else: a lease that has run out ends the tenure (design: on waking)."""
         self._now = now
+        if now < self._deadline:
+            return  # nothing is due, and so the lease has not run out either: most calls end here
         if now > self._deadline:
             late = now - self._deadline
             self._deadline = math.inf
@@ -365,6 +367,11 @@ class Core:
         if self.leadership is not None and now >= self.leadership.lost_at(now):
             self.leadership.lease_ran_out(now)
             self.step_down(now)
+
+    def watch_lease(self) -> None:
+        """The lease may end sooner than the last round knew: a new leader's, or one under a new membership."""
+        if self.leadership is not None:
+            self._deadline = min(self._deadline, self.leadership.lost_at(self._now))
 
     # --- host ---
 
@@ -444,6 +451,7 @@ class Core:
         self.standing.election = None
         self.leader = self.me
         self.leadership = Leadership(self, now)
+        self.watch_lease()
         self.leadership.append_noop()
         self.leadership.tick(now)
 

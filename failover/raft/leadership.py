@@ -116,10 +116,7 @@ class Leadership:
         due = min(self.replication.deadline, self.succession.deadline)
         if self.has_released:
             return due  # heartbeats have ended
-        due = min(due, self._next_round)
-        for progress in self.replication.progress.values():
-            due = min(due, progress.heartbeat_due)
-        return due
+        return min(due, self._next_round, *[each.heartbeat_due for each in self.replication.progress.values()])
 
     def tick(self, now: float) -> None:
         """Send what is due."""
@@ -249,6 +246,7 @@ class Leadership:
         core.append(entry)
         if membership is not None:
             self.replication.adopt(membership)
+            core.watch_lease()
         return entry
 
     def _send_heartbeats(self, to: dict[MemberId, Progress], now: float) -> None:

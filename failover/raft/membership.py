@@ -77,7 +77,8 @@ class Membership:
 
     def agreed(self, value_of: Callable[[MemberId], float]) -> float:
         """The largest value that a quorum has reached: the minimum over the halves."""
-        return min(quorum.majority_value(map(value_of, half)) for half in self.halves())
+        agreed = quorum.majority_value(map(value_of, self.voters))
+        return min(agreed, quorum.majority_value(map(value_of, self.outgoing))) if self.outgoing else agreed
 
     def with_learners(
         self, learners: Collection[MemberId], new_witnesses: Collection[MemberId] = frozenset()

@@ -37,10 +37,7 @@ class Replication:
     @property
     def deadline(self) -> float:
         """When something unanswered is due again, or a commit is to be told."""
-        due = self.notice_at
-        for progress in self.progress.values():
-            due = min(due, progress.repeat_at)
-        return due
+        return min(self.notice_at, math.inf, *[each.repeat_at for each in self.progress.values()])
 
     def is_sending_snapshot(self, now: float) -> bool:
         """Whether one is on its way to a follower that is there."""
@@ -66,7 +63,7 @@ class Replication:
                 if index > progress.match_index:
                     progress.snapshot_failed(log.last_index)  # it took an older one, and had no use for this
                 return
-            if progress.matched(index, now):
+            if progress.matched(index, now) and index > self._core.commit_index:
                 self.advance_commit(now)
             if sender in self._witnesses:
                 self._supply(sender, progress, message.hint_index, now)

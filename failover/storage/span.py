@@ -41,7 +41,7 @@ class Span:
         if write.compact_to is not None:
             assert write.compact_to <= self.snapshot_index, "only what the stored snapshot covers may go"
             first = max(first, write.compact_to + 1)
-        return replace(self, first=first, last=last)
+        return Span(first, last, self.snapshot_index)
 
     def after_snapshot(self, meta: SnapshotMeta, *, replaces_log: bool, log_matches: bool) -> Span:
         """Return what is held once the snapshot of `meta` is stored.
