@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -53,6 +54,9 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
 @click.option("--markdown", is_flag=True, help="Print the table as docs/explanation/performance.md has it.")
 @click.option("--quick", is_flag=True, help="Little of everything, to see that it runs.")
 @click.option("--kills", type=click.IntRange(1, 1000), help="How often the host is killed, per storage.")
+@click.option(
+    "--commits", type=click.IntRange(10_001, 100_000_000), help="After how many memory and restart are looked at."
+)
 @click.option("--no-rival", is_flag=True, help="Leave PySyncObj out.")
 @click.option(
     "--folder",
@@ -66,6 +70,7 @@ def main(
     markdown: bool,
     quick: bool,
     kills: int | None,
+    commits: int | None,
     no_rival: bool,
     folder: Path | None,
     profile: bool,
@@ -74,8 +79,7 @@ def main(
     errors = Console(stderr=True)
     console = Console() if sys.stdout.isatty() else Console(width=120)
     sizes = Sizes.quick() if quick else Sizes()
-    if kills:
-        sizes = Sizes(kills=kills)
+    sizes = replace(sizes, kills=kills or sizes.kills, grown_commits=commits or sizes.grown_commits)
     rows: list[Row] = []
     began, failed = time.monotonic(), False
     with tempfile.TemporaryDirectory(dir=folder, prefix="benchmarks-") as place:

@@ -8,24 +8,26 @@ replies, whoever got them.
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from tests.benchmarks.bench import ENTRY_SIZE, Bench
 from tests.benchmarks.children import Child, ChildFailed
 from tests.benchmarks.cluster import Cluster
-from tests.benchmarks.measures import longest_gap, summary
+from tests.benchmarks.measures import longest_gap, percentile, summary
 from tests.benchmarks.report import Row, at_most
 
 WATCH_S = 60.0
 BEFORE_S, AFTER_S = 0.25, 1.0
 PLAY_S = 0.3
 GAP_S_MAX = 20.0
+PHASES = ("silence", "election", "lease", "apply")
 
 
 def kills(bench: Bench) -> list[Row]:
     """`kill -9` of the host; the killed one is back, and votes, before the next kill."""
     rows = []
     for storage in ("SQLite", "memory"):
-        gaps = []
+        gaps, failovers = [], []
         with bench.storages(storage) as folder, Cluster(3, folder) as cluster:
             for number in range(bench.sizes.kills):
                 host = cluster.host
@@ -33,7 +35,9 @@ def kills(bench: Bench) -> list[Row]:
                 watches = _watch(survivors)
                 time.sleep(PLAY_S + 0.0077 * (number % 10))  # at another place between two heartbeats each time
                 killed = host.kill()
-                gaps.append(_first_reply_after(survivors, killed) - killed)
+                replied = _first_reply_after(survivors, killed)
+                gaps.append(replied - killed)
+                failovers.append(phases(survivors, killed, replied))
                 _unwatch(survivors, watches)
                 cluster.bring_back(host)
                 cluster.wait_until_complete()
@@ -48,7 +52,28 @@ def kills(bench: Bench) -> list[Row]:
             Row(name=f"{name}, {part}", value=found[part], unit="ms", goal=at_most(goals[part]), peers=peers[part])
             for part in goals
         ]
+        rows += [
+            Row(
+                name=f"{name}, of that {phase}, p50",
+                value=percentile([each[phase] for each in failovers], 0.5) * 1e3,
+                unit="ms",
+                samples=[round(each[phase] * 1e3, 2) for each in failovers],
+            )
+            for phase in PHASES
+        ]
     return rows
+
+
+def phases(survivors: list[Child], killed: float, replied: float) -> dict[str, float]:
+    """Where the time between the kill and the first reply went, in seconds.
+
+    Silence: until the next host stood. Election: until its first entry was committed and applied. Lease: until
+    enough promises were back for it to host. Apply: until the first request was carried out and answered.
+    """
+    answers = [survivor.ask("taken_over", since=killed) for survivor in survivors]
+    found = min((each for each in answers if "hosts" in each), key=lambda each: float(each["hosts"]))
+    moments = [killed, found["stood"], found["won"], found["hosts"], replied]
+    return dict(zip(PHASES, (after - before for before, after in pairwise(moments)), strict=True))
 
 
 def hand_overs(bench: Bench) -> list[Row]:

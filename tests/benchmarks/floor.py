@@ -1,16 +1,20 @@
 """The floors: what this machine gives without any of our code, measured in the same run.
 
 A quorum round trip over UDP, sealed with the cipher that we use, as bare as Python can: a leader and two
-followers, non-blocking sockets under trio. And one `fdatasync` of the disk that holds the storages.
+followers, non-blocking sockets under trio. What it costs to be woken for as many datagrams as an idle host is. And
+one `fdatasync` of the disk that holds the storages.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +97,33 @@ async def lead(addresses: list[tuple[str, int]], count: int) -> dict[str, Any]:
     return {"took": took, "per_s": count / (time.monotonic() - began)}
 
 
+async def beat(addresses: list[tuple[str, int]], every_s: float, for_s: float) -> dict[str, Any]:
+    """Send everybody one datagram at a steady pace and take in the answers; says what that cost."""
+    own, number = open_socket(), 0
+
+    async def take() -> None:
+        while True:
+            await trio.lowlevel.wait_readable(own)
+            try:
+                while True:
+                    unseal(own.recvfrom(2048)[0])
+            except BlockingIOError:
+                pass
+
+    before, began = resource.getrusage(resource.RUSAGE_SELF), trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(take)
+        for moment in range(1, int(for_s / every_s)):
+            await trio.sleep_until(began + moment * every_s)
+            for address in addresses:
+                own.sendto(seal(number, bytes(ANSWER_SIZE)), address)
+                number += 1
+        nursery.cancel_scope.cancel()
+    after, took_s = resource.getrusage(resource.RUSAGE_SELF), trio.current_time() - began
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu_percent": cpu_s / took_s * 100}
+
+
 def sync_times(folder: str, count: int) -> dict[str, Any]:
     """How long appending a page and `fdatasync` take."""
     path, took = Path(folder) / f"sync-{os.getpid()}", []
@@ -108,14 +139,27 @@ def sync_times(folder: str, count: int) -> dict[str, Any]:
 
 def round_trips(count: int) -> dict[str, Any]:
     """Measure the quorum round trip; `took` in seconds, and `per_s`."""
-    with (
-        Child(MODULE, {"role": "follower", "name": "floor follower 1"}) as first,
-        Child(MODULE, {"role": "follower", "name": "floor follower 2"}) as second,
-        Child(MODULE, {"role": "leader", "name": "floor leader"}) as leader,
-    ):
-        ports = [each.wait(0, 10)["port"] for each in (first, second)]
-        leader.wait(0, 10)
+    with _leader_of(2) as (leader, ports):
         return leader.ask("lead", 60, ports=ports, count=count)
+
+
+def beats(followers: int, every_s: float, for_s: float) -> float:
+    """Measure what `beat` costs its process, in percent of a core."""
+    with _leader_of(followers) as (leader, ports):
+        found = leader.ask("beat", for_s + 60, ports=ports, every_s=every_s, for_s=for_s)
+        return float(found["cpu_percent"])
+
+
+@contextmanager
+def _leader_of(followers: int) -> Iterator[tuple[Child, list[int]]]:
+    """The process that leads, and the ports of those that answer."""
+    with ExitStack() as stack:
+        names = [f"floor follower {number}" for number in range(1, followers + 1)]
+        answering = [stack.enter_context(Child(MODULE, {"role": "follower", "name": name})) for name in names]
+        leader = stack.enter_context(Child(MODULE, {"role": "leader", "name": "floor leader"}))
+        ports = [each.wait(0, 10)["port"] for each in answering]
+        leader.wait(0, 10)
+        yield leader, ports
 
 
 def syncs(folder: Path, count: int, processes: int) -> list[float]:
@@ -132,7 +176,7 @@ def syncs(folder: Path, count: int, processes: int) -> list[float]:
 
 
 def main() -> None:
-    """A child of `round_trips` or `syncs`."""
+    """A child of `round_trips`, `beats` or `syncs`."""
     die_with_parent()
     if json.loads(sys.argv[1])["role"] == "follower":
         own = open_socket()
@@ -141,9 +185,11 @@ def main() -> None:
     print(json.dumps({"number": 0}), flush=True)
     for line in sys.stdin:
         question = json.loads(line)
+        addresses = [("127.0.0.1", port) for port in question.get("ports", ())]
         if question["do"] == "lead":
-            addresses = [("127.0.0.1", port) for port in question["ports"]]
             answer = trio.run(lead, addresses, question["count"])
+        elif question["do"] == "beat":
+            answer = trio.run(beat, addresses, question["every_s"], question["for_s"])
         else:
             answer = sync_times(question["folder"], question["count"])
         print(json.dumps({"number": question["number"], **answer}), flush=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
 from rich.table import Table
@@ -22,6 +22,8 @@ class Row:
     """What the bare machine needed for it in this run."""
     peers: dict[str, float] = field(default_factory=dict)
     """What others needed for the same work in this run."""
+    samples: Sequence[float | tuple[float, float]] = ()
+    """All that was seen, where a picture is drawn of it (`plots`): numbers in the row's unit, or points."""
 
     @property
     def holds(self) -> bool | None:
@@ -43,7 +45,7 @@ def at_least(limit: float) -> str:
 
 
 def as_json(rows: Iterable[Row]) -> str:
-    """A list of objects with name, value, unit, goal, floor, peers."""
+    """A list of objects with the fields of `Row`."""
     return json.dumps([asdict(row) for row in rows], indent=1) + "\n"
 
 

@@ -40,11 +40,20 @@ def commits(bench: Bench) -> list[Row]:
         with bench.storages(storage) as folder, Cluster(3, folder) as cluster:
             host = cluster.host
             host.ask("commit_latency", count=count // 10, size=ENTRY_SIZE)  # warm
-            found = summary(host.ask("commit_latency", count=count, size=ENTRY_SIZE)["took"], 1e6)
+            took = host.ask("commit_latency", count=count, size=ENTRY_SIZE)["took"]
+        found = summary(took, 1e6)
         peers = bench.rival("latency_us"), bench.rival("latency_p99_us")
         name = f"commit, one at a time, {storage}"
         rows.append(
-            Row(name=f"{name}, p50", value=found["p50"], unit="us", goal=goal, floor=base["p50"], peers=peers[0])
+            Row(
+                name=f"{name}, p50",
+                value=found["p50"],
+                unit="us",
+                goal=goal,
+                floor=base["p50"],
+                peers=peers[0],
+                samples=[round(each * 1e6, 1) for each in took],
+            )
         )
         rows.append(Row(name=f"{name}, p99", value=found["p99"], unit="us", floor=base["p99"], peers=peers[1]))
     return rows

@@ -54,7 +54,7 @@ class Worker:
         """Of each request while watching: when it was sent, when its reply came."""
         self.watching = trio.CancelScope()
         self.profile = cProfile.Profile()
-        self.heard: list[failover.Event] = []
+        self.heard: list[tuple[float, failover.Event]] = []
 
     async def run(self) -> None:
         """Open the member, answer questions until stdin ends."""
@@ -90,8 +90,9 @@ class Worker:
     async def hear(self) -> None:
         """Tell what happens on stderr, which is shown if this worker fails."""
         async for event in self.member.events():
-            self.heard.append(event)
-            print(f"{time.monotonic():.4f} {event}", file=sys.stderr, flush=True)
+            moment = time.monotonic()
+            self.heard.append((moment, event))
+            print(f"{moment:.4f} {event}", file=sys.stderr, flush=True)
 
     async def listen(self, nursery: trio.Nursery) -> None:
         """Each line is carried out in a task of its own."""
@@ -256,6 +257,15 @@ class Worker:
         found = [reply for reply in self.replies if reply[1] > since]
         self.replies = found
         return {"replies": found}
+
+    async def do_taken_over(self, since: float) -> dict[str, Any]:
+        """When this member stood, won and became host since then; empty if it did not."""
+        heard = [(at, event) for at, event in self.heard if at > since]
+        won = next(((at, event) for at, event in heard if isinstance(event, failover.HostChanged)), None)
+        hosts = next((at for at, event in heard if isinstance(event, failover.BecomeHost)), None)
+        if won is None or hosts is None:
+            return {}
+        return {"stood": won[0] - won[1].election_ms / 1_000, "won": won[0], "hosts": hosts}
 
     async def do_unwatch(self) -> dict[str, Any]:
         """End the watch."""
