@@ -17,9 +17,8 @@ from failover.line import Line
 from failover.net.custom import NamedTransport, name_of
 from failover.net.endpoint import Transport
 from failover.net.frames import MESSAGE_SIZE_MAX
-from failover.net.handshake import NO_INVITE
 from failover.net.peers import Peers
-from failover.net.tickets import Ticket
+from failover.net.tickets import Contact
 from failover.nursery import open_hidden_nursery
 from failover.records import Admit, AdmitWitness, MemberInfo
 from failover.requests import Undecided
@@ -108,9 +107,22 @@ class _Heard:
 
 
 async def ask_to_join(
-    peers: Peers, line: Line, ticket: Ticket, request: JoinRequest, clock: Callable[[], float]
+    peers: Peers,
+    line: Line,
+    contacts: Sequence[Contact],
+    invite: tuple[bytes, bytes] | None,
+    request: JoinRequest,
+    clock: Callable[[], float],
 ) -> JoinAccepted:
-    """The newcomer's side: turn to everybody in the ticket until somebody answers.
+    """The newcomer's side: turn to all of these until somebody answers.
+
+    Args:
+        peers: with the gate of those contacts among its secrets.
+        line: where datagrams pass.
+        contacts: members of the cluster.
+        invite: its id and its secret; None for who is a member, or was one.
+        request: what is asked of them.
+        clock: the member's.
 
     Raises:
         NotAdmitted: the cluster said no.
@@ -119,26 +131,25 @@ async def ask_to_join(
     """
     began = clock()
     heard = _Heard(began, began)
-    invite = None if ticket.invite_id == NO_INVITE else (ticket.invite_id, ticket.invite_secret)
     with trio.CancelScope() as scope:
         async with open_hidden_nursery() as nursery:
             nursery.start_soon(_take_in, peers, line.transport, heard, scope, clock)
-            for contact in ticket.contacts:
+            for contact in contacts:
                 peers.connect_as_guest(contact.member, contact.addresses, invite, clock())
             while True:
-                connected = [c.member for c in ticket.contacts if peers.is_connected(c.member)]
+                connected = [c.member for c in contacts if peers.is_connected(c.member)]
                 for contact_id in connected:
                     peers.send_as_guest(contact_id, request, clock())
                 if connected:
                     heard.connected_at = clock()
                 if peers.runs.later is not None:
                     raise found_out()
-                _check_patience(heard, ticket, line.real, began, clock())
+                _check_patience(heard, contacts, line.real, began, clock())
                 for _ in range(int(ASK_AGAIN_S / 0.01)):
                     await trio.sleep(0.01)
                     if clock() >= peers.deadline:
                         peers.tick(clock())
-                    if not connected and any(peers.is_connected(c.member) for c in ticket.contacts):
+                    if not connected and any(peers.is_connected(c.member) for c in contacts):
                         break
     if isinstance(heard.answer, JoinRefused):
         raise NotAdmitted(f"the cluster did not admit this member: {heard.answer.reason}")
@@ -146,10 +157,12 @@ async def ask_to_join(
     return heard.answer
 
 
-def _check_patience(heard: _Heard, ticket: Ticket, transport: Transport, began: float, now: float) -> None:
+def _check_patience(
+    heard: _Heard, contacts: Sequence[Contact], transport: Transport, began: float, now: float
+) -> None:
     """Raises Unreachable where waiting has no sense any more."""
     if now - heard.connected_at > UNREACHABLE_AFTER_S:
-        raise_unreachable(ticket, transport)
+        _raise_unreachable(contacts, transport)
     if now - heard.pending_at > ADMITTED_WITHIN_S:
         raise Unreachable(
             f"members answered, but nobody could admit this one within {ADMITTED_WITHIN_S:g} s: "
@@ -159,9 +172,9 @@ def _check_patience(heard: _Heard, ticket: Ticket, transport: Transport, began: 
         raise Unreachable(f"nobody confirmed this member within {CONFIRMED_WITHIN_S:g} s; try again")
 
 
-def raise_unreachable(ticket: Ticket, transport: Transport) -> None:
+def _raise_unreachable(contacts: Sequence[Contact], transport: Transport) -> None:
     """Say at which addresses nobody answered."""
-    addresses = [address for contact in ticket.contacts for address in contact.addresses]
+    addresses = [address for contact in contacts for address in contact.addresses]
     if isinstance(transport, NamedTransport):
         names = ", ".join(repr(name_of(address)) for address in addresses)
         raise Unreachable(

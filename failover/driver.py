@@ -210,7 +210,7 @@ class Driver:
             self._in_round = False
         if self._is_dirty:
             self.kick()
-        while self._lane_waiting:
+        while self._lane_waiting and not self._is_stopped:
             self.peers.send_unreliable(*self._lane_waiting.popleft(), now)
         self._due = min(due, self.peers.deadline)
         if self._due > self._wake_at + TIMER_SLACK_S:

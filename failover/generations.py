@@ -18,11 +18,11 @@ import trio
 from failover.driver import Driver
 from failover.errors import LossNotAccepted, Refused, Superseded, UsageError
 from failover.events import Event, GenerationBegan, GenerationMet
-from failover.ids import Generation, LogIndex, MemberId
+from failover.ids import GENERATION_SIZE, Generation, LogIndex, MemberId
 from failover.neighbours import Neighbours
 from failover.raft.new_generation import begin_generation, last_terms, why_not_alone
 from failover.records import RECORDS, TERMS_MAX, Ancestor, Caller, NewGeneration, TermEnd
-from failover.rejoining import BEEN_MAX, NOTE_REJOIN, NOTES, Rejoin
+from failover.rejoining import BEEN_MAX, MET_MAX, NOTE_REJOIN, NOTES, Rejoin
 from failover.replica import Replica
 from failover.requests import Requests
 from failover.surroundings import Entropy
@@ -32,8 +32,6 @@ log = logging.getLogger("failover")
 
 TELL_S = 1.0
 """How often members of two generations say where they are."""
-GENERATION_SIZE = 16
-CONTACTS_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +207,7 @@ class Generations:
                 "past; join it with a new storage and a ticket"
             )
         self._is_leaving = True
-        contacts = tuple(map(self._neighbours.info, met))[:CONTACTS_MAX]
+        contacts = tuple(map(self._neighbours.info, met))[:MET_MAX]
         been = tuple({*line, *self._been})[:BEEN_MAX]
         shared = next(iter(met.values())).shared
         noted = NOTES.encode(Rejoin(generation, self._driver.peers.generation, shared, been, contacts))

@@ -15,13 +15,14 @@ from failover.departures import Addresses, Departures
 from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
 from failover.ids import Generation, MemberId
+from failover.joining import NOTE_CLUSTER
 from failover.levels import Kinds
 from failover.naming import NameBook
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.names import Name
 from failover.net.peers import Secrets
 from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, Contact, Ticket
-from failover.opening import NOTE_CLUSTER, Opened
+from failover.opening import Opened
 from failover.raft.messages import Entry
 from failover.records import (
     Admit,

@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from failover import levels
-from failover.admission import ask_to_join
-from failover.clock import Clock
 from failover.codes import ticket_by_code
 from failover.copies import NOTE_MET, mark_copy, read_met, refuse_copy
-from failover.directory import EPOCHS_MAX
 from failover.errors import (
     BadAddress,
     BadTicket,
     FailoverError,
-    MalformedBytes,
     StorageCopied,
-    StorageCorrupt,
     StorageMissing,
-    Unreachable,
     UsageError,
 )
 from failover.events import Rejoined
 from failover.ids import ClusterId, Generation, LogIndex, MemberId, SecretKey, Term
+from failover.joining import NOTE_CLUSTER, NOTE_TICKET, gate_of, get_in, known_cluster, with_news
 from failover.line import Line
 from failover.naming import NameBook
 from failover.net import names, short_codes
 from failover.net.addresses import ADDRESSES_MAX
 from failover.net.endpoint import Transport, UdpTransport
+from failover.net.handshake import NO_INVITE
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
-from failover.net.runs import Run
 from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
@@ -50,11 +45,7 @@ from failover.wire import GUEST_KINDS, WIRE, JoinAccepted, JoinAsWitness, JoinRe
 
 log = logging.getLogger("failover")
 
-NOTE_CLUSTER = "cluster"
-"""Secrets and addresses as known last: what a member needs to find the others again. A coded `JoinAccepted`."""
 GIVEN_MAX = 4
-NOTE_TICKET = "ticket"
-"""The id of the invite with which this storage got in last: the same ticket again is no news."""
 NOTE_KIND = "kind"
 """Whether the identity is a `WITNESS`; else there is no such note. No member ever becomes one, or ceases to be."""
 MEMBER, WITNESS = b"member", b"witness"
@@ -101,9 +92,8 @@ def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
 
 def check_stored(storage: Storage, versions: Versions) -> None:
     """Before anything is changed: raise WrongVersion if such a program cannot play what this storage last knew."""
-    note = storage.get_note(NOTE_CLUSTER)
-    if note is not None:
-        known = _read_note(note)
+    known = known_cluster(storage)
+    if known is not None:
         levels.check(versions, known.version, known.level)
 
 
@@ -167,57 +157,58 @@ async def open_identity(
     is_witness: bool = False,
 ) -> Opened:
     """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
-    identity, note = storage.identity(), storage.get_note(NOTE_CLUSTER)
     parsed = Ticket.parse(ticket) if ticket is not None else None
-    if note is None and parsed is None and not found:
-        raise StorageMissing(
-            "the storage is new: give a ticket to join a cluster with, or found=True to found one"
-            if identity is None
-            else "founding or joining was interrupted in this storage: give the ticket or found=True again"
-        )
-    if parsed is not None and identity is not None and identity.cluster != parsed.cluster:
-        raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")
-    _check_kind(storage, identity, is_witness=is_witness)
+    _check_start(storage, parsed, found=found)
+    _check_kind(storage, is_witness=is_witness)
+    identity = storage.identity()
     if identity is None:
         private_key = surroundings.entropy(32)
         cluster = parsed.cluster if parsed else ClusterId(surroundings.entropy(16))
         identity = Identity(MemberId(public_key(private_key)), private_key, cluster)
         storage.found(identity, HardState(Term(0), None, promise_ceiling_s))
     info = MemberInfo(identity.member, name, all_addresses(given, transport), versions).shown()
-    if note is None and parsed is None:
+    if parsed is None and storage.get_note(NOTE_CLUSTER) is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
-        note = storage.get_note(NOTE_CLUSTER)
-    known = _read_note(note) if note is not None else None
-    met = read_met(storage.get_note(NOTE_MET))
+    known, rejoined = known_cluster(storage), None
+    has_joined = known is None
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, met)
-    has_joined, rejoined = known is None, None
-    kind = JoinAsWitness if is_witness else JoinRequest
-    if known is not None:
-        peers.set_generation(known.generation)
-        if (plan := noted_rejoin(storage)) is not None:
-            with _copies_marked(storage, peers):
-                outcome = await rejoin(
-                    plan, storage, identity, peers, line, info, known, kind, NOTE_CLUSTER, surroundings.clock
-                )
-            if outcome is not None:
-                (known, rejoined), has_joined, parsed = outcome, True, None
-                peers.set_secrets(known.secrets)
-    if parsed is not None and known is not None:
-        parsed = _with_news(parsed, known, storage)
-    if parsed is not None:
-        book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
-        parsed = await book.with_addresses(parsed)
-        request = kind(parsed.invite_id, info.name, info.addresses, versions)
-        with _copies_marked(storage, peers):
-            known = await _get_in(peers, line, parsed, request, known, surroundings.clock)
-        levels.check(versions, known.version, known.level)
-        storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
-        storage.set_note(NOTE_TICKET, parsed.invite_id)
+    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, storage)
+    request = (JoinAsWitness if is_witness else JoinRequest)(NO_INVITE, info.name, info.addresses, versions)
+    with _copies_marked(storage, peers):
+        if known is not None:
+            peers.set_generation(known.generation)
+            if (plan := noted_rejoin(storage)) is not None:
+                outcome = await rejoin(plan, storage, peers, line, request, known, surroundings.clock)
+                if outcome is not None:
+                    (known, rejoined), has_joined, parsed = outcome, True, None
+                    peers.set_secrets(known.secrets)
+        if parsed is not None and known is not None:
+            parsed = with_news(parsed, known, storage)
+        if parsed is not None:
+            book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
+            parsed = await book.with_addresses(parsed)
+            request = replace(request, invite=parsed.invite_id)
+            known = await get_in(peers, line, parsed, request, known, surroundings.clock)
+            levels.check(versions, known.version, known.level)
+            storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
+            storage.set_note(NOTE_TICKET, parsed.invite_id)
     assert known is not None
     peers.set_generation(known.generation)
     peers.set_members({other.member: other.parsed_addresses() for other in known.members})
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given), rejoined)
+
+
+def _check_start(storage: Storage, ticket: Ticket | None, *, found: bool) -> None:
+    """Refuse where there is nothing to start from, or a ticket that is for somebody else."""
+    identity = storage.identity()
+    if storage.get_note(NOTE_CLUSTER) is None and ticket is None and not found:
+        raise StorageMissing(
+            "the storage is new: give a ticket to join a cluster with, or found=True to found one"
+            if identity is None
+            else "founding or joining was interrupted in this storage: give the ticket or found=True again"
+        )
+    if ticket is not None and identity is not None and identity.cluster != ticket.cluster:
+        raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")
 
 
 @contextmanager
@@ -231,62 +222,18 @@ def _copies_marked(storage: Storage, peers: Peers) -> Iterator[None]:
         raise
 
 
-def _check_kind(storage: Storage, identity: Identity | None, *, is_witness: bool) -> None:
+def _check_kind(storage: Storage, *, is_witness: bool) -> None:
     """What the storage's identity is, it stays. Noted before there is one."""
     kind = WITNESS if is_witness else MEMBER
     if (storage.get_note(NOTE_KIND) or MEMBER) == kind:
         return
-    if identity is not None:
+    if storage.identity() is not None:
         raise UsageError(
             "this storage is a player's, and no witness; a witness needs a storage of its own"
             if is_witness
             else "this storage is a witness's, which never plays; use a storage of its own for a player"
         )
     storage.set_note(NOTE_KIND, kind)
-
-
-def _with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket | None:
-    """The ticket with those contacts that the storage knows, if it is of another time than what the storage knows.
-
-    A member that slept through more departures than there are epochs that stay good has no secrets with which
-    anybody would answer it; with a new ticket it gets new ones, as the member that it is. It believes nobody but
-    members: anybody can write a ticket that names himself.
-    """
-    if (
-        any(each.gate == ticket.gate for each in known.secrets)
-        or storage.get_note(NOTE_TICKET) == ticket.invite_id
-    ):
-        return None
-    members = {info.member for info in known.members}
-    contacts = tuple(contact for contact in ticket.contacts if contact.member in members)
-    if not contacts:
-        log.warning("the ticket names nobody whom this storage knows; going on without it")
-        return None
-    return replace(ticket, contacts=contacts)
-
-
-async def _get_in(
-    peers: Peers, line: Line, ticket: Ticket, request: JoinRequest, known: JoinAccepted | None, clock: Clock
-) -> JoinAccepted:
-    """Ask with the ticket, as a newcomer or as a member that needs new secrets; what is known after that."""
-    peers.set_secrets((_gate_of(ticket),))
-    try:
-        told = await ask_to_join(peers, line, ticket, request, clock)
-    except Unreachable as error:
-        if known is None:
-            raise
-        log.warning("the ticket was of no use (%s); going on with what the storage knows", error)
-        told = known
-    peers.disconnect_as_guest()
-    if known is not None and told is not known:
-        told = replace(told, secrets=(*told.secrets, *known.secrets)[:EPOCHS_MAX])
-    peers.set_secrets(told.secrets)
-    return told
-
-
-def _gate_of(ticket: Ticket) -> Secrets:
-    """A guest knows the gate alone."""
-    return Secrets(0, SecretKey(bytes(32)), SecretKey(ticket.gate))
 
 
 def _found(
@@ -310,17 +257,6 @@ def _found(
     storage.set_note(NOTE_CLUSTER, WIRE.encode(known))
 
 
-def _read_note(note: bytes) -> JoinAccepted:
-    try:
-        known = WIRE.decode_untrusted(note)
-    except MalformedBytes as error:
-        raise StorageCorrupt(
-            f"the storage's note of the cluster is damaged ({error}); nothing was changed"
-        ) from None
-    assert isinstance(known, JoinAccepted)
-    return known
-
-
 def _open_peers(
     incarnations: tuple[int, int],
     identity: Identity,
@@ -329,13 +265,13 @@ def _open_peers(
     ticket: Ticket | None,
     line: Line,
     entropy: Entropy,
-    met: Mapping[MemberId, Run],
+    storage: Storage,
 ) -> Peers:
     if known is not None:
         secrets = known.secrets
     else:
         assert ticket is not None
-        secrets = (_gate_of(ticket),)
+        secrets = (gate_of(ticket),)
     previous, incarnation = incarnations
     return Peers(
         private_key=identity.private_key,
@@ -351,7 +287,7 @@ def _open_peers(
         guest_kinds=GUEST_KINDS,
         open_sink=_no_snapshots_yet,
         note_key=line.note_key,
-        met=met,
+        met=read_met(storage.get_note(NOTE_MET)),
     )
 
 

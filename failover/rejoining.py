@@ -24,16 +24,16 @@ from failover.directory import EPOCHS_MAX
 from failover.errors import MalformedBytes, StorageFailed, Unreachable
 from failover.events import Rejoined
 from failover.ids import Generation, LogIndex, Term
+from failover.joining import NOTE_CLUSTER
 from failover.line import Line
 from failover.net.bounds import MaxSize
 from failover.net.codec import Codec
-from failover.net.handshake import NO_INVITE
 from failover.net.peers import Peers
-from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, CONTACTS_MAX, Contact, Ticket
+from failover.net.tickets import Contact
 from failover.raft.effects import HardState
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Ancestor, AppCommand, KeyedCommand, MemberInfo
-from failover.storage.contract import Identity, Storage
+from failover.storage.contract import Storage
 from failover.storage.sqlite_file import sync_directory
 from failover.wire import WIRE, JoinAccepted, JoinRequest
 
@@ -44,6 +44,8 @@ NOTE_REJOIN = "rejoin"
 NOTE_BEEN = "been"
 """The generations that this storage has left, 16 bytes each."""
 BEEN_MAX = 64
+MET_MAX = 16
+"""Members of the other generation that are noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Rejoin:
     shared: Ancestor
     been: Annotated[tuple[Generation, ...], MaxSize(BEEN_MAX)]
     """Where this member has been; it counts there, and must not come back with an empty log."""
-    contacts: Annotated[tuple[MemberInfo, ...], MaxSize(16)]
+    contacts: Annotated[tuple[MemberInfo, ...], MaxSize(MET_MAX)]
 
 
 NOTES = Codec({1: Rejoin})
@@ -77,13 +79,10 @@ def noted_rejoin(storage: Storage) -> Rejoin | None:
 async def rejoin(
     plan: Rejoin,
     storage: Storage,
-    identity: Identity,
     peers: Peers,
     line: Line,
-    info: MemberInfo,
+    request: JoinRequest,
     known: JoinAccepted,
-    kind: type[JoinRequest],
-    note_cluster: str,
     clock: Clock,
 ) -> tuple[JoinAccepted, Rejoined] | None:
     """Ask to be let in, then give up the log. None if nobody answers, or they went elsewhere meanwhile.
@@ -92,24 +91,12 @@ async def rejoin(
         NotAdmitted, WrongVersion: they say no; nothing has changed, and the next opening resumes.
     """
     storage.set_note(NOTE_REJOIN, b"")  # one try for each decision: what this member does next may be worth more
-    reachable = [each for each in plan.contacts if each.parsed_addresses()][:CONTACTS_MAX]
-    contacts = tuple(
-        Contact(each.member, each.parsed_addresses()[:ADDRESSES_PER_CONTACT_MAX], ()) for each in reachable
-    )
+    contacts = [Contact(each.member, each.parsed_addresses(), ()) for each in plan.contacts]
+    contacts = [each for each in contacts if each.addresses]
     if not contacts:
         return None
-    ticket = Ticket(
-        cluster=identity.cluster,
-        contacts=contacts,
-        gate=known.secrets[0].gate,
-        invite_id=NO_INVITE,
-        invite_secret=bytes(32),
-        expires_at=0,
-    )
     try:
-        told = await ask_to_join(
-            peers, line, ticket, kind(NO_INVITE, info.name, info.addresses, info.versions), clock
-        )
+        told = await ask_to_join(peers, line, contacts, None, request, clock)
     except Unreachable as error:
         log.warning("generation %s could not be rejoined (%s); resuming", plan.generation.hex()[:6], error)
         return None
@@ -118,13 +105,13 @@ async def rejoin(
     if told.generation != plan.generation:
         log.warning("generation %s was given up for another meanwhile; resuming", plan.generation.hex()[:6])
         return None
-    levels.check(info.versions, told.version, told.level)
+    levels.check(request.versions, told.version, told.level)
     kept, place = keep_what_only_we_had(storage, plan)
     epochs = {each.epoch: each for each in (*known.secrets, *told.secrets)}
     newest = tuple(epochs[epoch] for epoch in sorted(epochs, reverse=True)[:EPOCHS_MAX])
     told = replace(told, secrets=newest)
     ceiling_s = storage.load().hard_state.promise_ceiling_s
-    notes = {note_cluster: WIRE.encode(told), NOTE_BEEN: b"".join(plan.been)}
+    notes = {NOTE_CLUSTER: WIRE.encode(told), NOTE_BEEN: b"".join(plan.been)}
     storage.begin_anew(HardState(Term(0), None, ceiling_s), notes)
     return told, Rejoined(plan.left, told.generation, kept, place)
 

@@ -37,11 +37,15 @@ async def test_members_play_on_a_bad_network_that_was_asked_for(world, caplog):
     await settled(players)
     assert len(players[2].machine.commands) == 20
     await trio.sleep(60)
-    for player in players:
-        status = player.member.status()
-        assert status.dropped["faults: lost on demand"] > 10
-        shortest = min(info.link.round_trip_min_ms for info in status.members if info.link)
-        assert shortest > 80  # there and back, 20 ms on each end of each way
+
+    def shortest_ms():
+        links = [info.link for player in players for info in player.member.status().members if info.link]
+        return [link.round_trip_min_ms for link in links]
+
+    # Followers have little to say to each other: of the few pings of a minute, each comes back four times of five.
+    await until(lambda: None not in shortest_ms(), seconds=600)
+    assert min(shortest_ms()) > 80  # there and back, 20 ms on each end of each way
+    assert all(player.member.status().dropped["faults: lost on demand"] > 10 for player in players)
 
 
 async def test_nothing_is_put_between_unless_asked_for(world, caplog):
