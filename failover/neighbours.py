@@ -191,9 +191,9 @@ class Neighbours:
 
         Until then votes may be needed of those who go: nobody may tell them that they are members no more.
         """
-        log = self._driver.core.log
-        memberships = (log.membership, log.membership_in_doubt(self._driver.core.commit_index))
-        return frozenset(member for each in memberships if each is not None for member in each.members)
+        core = self._driver.core
+        memberships = core.log.possible_memberships(core.commit_index)
+        return frozenset(member for each in memberships for member in each.members)
 
     def say_farewell(self, member: MemberId) -> None:
         """Tell a former member so, over a channel that is there: what waits for one may come too late."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from failover.ids import Epoch, MemberId
+from failover.raft.core import Core
 from failover.raft.membership import Membership
 from failover.records import MemberInfo
 from failover.running import Running
@@ -35,7 +38,7 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
         digest=running.replica.digest(),
         members=_members(running, now),
         left_behind=tuple(directory.former) if directory else (),
-        failures_survived=membership.survivable(here) if membership and leadership else None,
+        failures_survived=_survivable(core, here) if leadership else None,
         next_hosts=core.fitness.next_hosts(membership, core.leader),
         promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
         timeline=tuple(running.life.watch.timeline),
@@ -45,6 +48,13 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
         trouble=running.life.trouble,
         slow_snapshot_ms=running.life.snapshots.watch.slow_ms,
     )
+
+
+def _survivable(core: Core, here: Collection[MemberId]) -> int | None:
+    """By the membership before, too, until the others are known to have the one in force: were this leader lost
+    in that moment, they would go by the old one, in which it may be needed."""
+    memberships = core.log.possible_memberships(core.commit_index)
+    return min((each.survivable(here) for each in memberships), default=None)
 
 
 def _members(running: Running, now: float) -> tuple[MemberStatus, ...]:

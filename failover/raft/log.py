@@ -100,6 +100,11 @@ class Log:
         before = self.membership_at(LogIndex(self.membership_index - 1))
         return before.membership if before is not None else None
 
+    def possible_memberships(self, commit_index: LogIndex) -> tuple[Membership, ...]:
+        """The membership in force, and as long as that one may still be dropped, the one before."""
+        both = (self.membership, self.membership_in_doubt(commit_index))
+        return tuple(each for each in both if each is not None)
+
     def term_at(self, index: LogIndex) -> Term | None:
         """The term of the entry at `index`; None if it was compacted or is not there."""
         if self.base_index < index <= self.last_index:

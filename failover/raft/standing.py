@@ -167,9 +167,8 @@ class Standing:
         Who is to lose its vote may be the only one with the entry that says so, and then nobody else can win; it
         wins with the votes of the others, its own does not count (Raft dissertation, 4.2.2 and figure 4.6).
         """
-        log, me = self._core.log, self._core.me
-        memberships = (log.membership, log.membership_in_doubt(self._core.commit_index))
-        return any(each is not None and me in each.all_voters for each in memberships)
+        core = self._core
+        return any(core.me in each.all_voters for each in core.log.possible_memberships(core.commit_index))
 
     def _is_busy(self, now: float) -> bool:
         """Whether this member would be of no use as a leader: its disk hangs, or its state is being replaced."""

@@ -64,9 +64,9 @@ def check_found_out(cluster, victim: Child, folder: Path) -> None:
 
 
 @pytest.fixture
-def knows_copies(tmp_path):
-    if machine_id() is None or file_system_name(tmp_path) not in LASTING:
-        pytest.skip("nothing to tell a copy by on this machine")
+def knows_copies(tmp_path, require):
+    require(machine_id() is not None, "this machine has no id")
+    require(file_system_name(tmp_path) in LASTING, "this file system has no lasting numbers")
 
 
 @pytest.mark.parametrize("with_log", [False, True])

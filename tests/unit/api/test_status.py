@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 import trio
-from world import Ledger, in_virtual_time
+from world import Ledger, in_virtual_time, until
 
 import failover
 from failover import status
@@ -68,3 +68,17 @@ async def test_every_field_that_does_not_explain_itself_has_a_line():
             if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr)
         }
         assert {field.name for field in dataclasses.fields(cls)} - said <= plain
+
+
+@pytest.mark.parametrize("size", [3, 5])
+async def test_a_host_that_says_it_may_go_may_go_at_that_very_moment(world, air, size):
+    """While votes are given, the others need it until they are known to have the entry that ends the change."""
+    founder = await world.open(found=True)
+    await until(lambda: founder.member.is_host)
+    ticket = await founder.member.invite(uses=size)
+    others = [await world.open(ticket=ticket) for _ in range(size - 1)]
+    with trio.fail_after(10):
+        while not (founder.member.status().failures_survived or 0) >= 1:  # noqa: ASYNC110  # every state is to be seen
+            await trio.sleep(0.00005)
+    air.lose(founder.address)
+    await until(lambda: any(other.member.is_host for other in others))

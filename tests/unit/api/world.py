@@ -83,6 +83,12 @@ class Air:
         self._ends[end.address] = end
         return end
 
+    def lose(self, address: Address) -> None:
+        """Cut somebody off, and lose what it has said last, too."""
+        self.cut.add(address)
+        for end in self._ends.values():
+            end.forget_from(address)
+
     def carry(self, data: bytes, source: Address, target: Address) -> None:
         """Deliver after a moment, or not."""
         assert len(data) <= 1200
@@ -111,6 +117,10 @@ class AirTransport:
         """Something is under way to here."""
         self._queue.append((at, data, source))
         self._arrived.set()
+
+    def forget_from(self, source: Address) -> None:
+        """What is under way from there does not arrive."""
+        self._queue = deque(each for each in self._queue if each[2] != source)
 
     def receive_nowait(self) -> tuple[bytes, Address] | None:
         """See `Transport.receive_nowait`."""

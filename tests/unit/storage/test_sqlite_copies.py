@@ -146,20 +146,18 @@ def test_without_an_id_of_the_machine_it_runs(original):
 
 
 def test_nothing_in_the_file_names_the_machine(path):
-    found = machine_id()
-    if found is None:
-        pytest.skip("this machine has no id")
+    found = b"the id of this machine"
     for name in ("a.db", "b.db"):
-        SqliteStorage(path.with_name(name)).close()
+        SqliteStorage(path.with_name(name), machine=lambda: found).close()
     content = [path.with_name(name).read_bytes() for name in ("a.db", "b.db")]
     assert not any(found in each or found.hex().encode() in each for each in content)
     first, second = (place_of(path.with_name(name), found) for name in ("a.db", "b.db"))
     assert first.machine != second.machine, "nobody can tell that both are of one machine"
 
 
-def test_a_copy_of_a_real_file_by_a_real_program_is_refused(path, samples):
-    if machine_id() is None or file_system_name(path.parent) not in LASTING:
-        pytest.skip("nothing to tell a copy by here")
+def test_a_copy_of_a_real_file_by_a_real_program_is_refused(path, samples, require):
+    require(machine_id() is not None, "this machine has no id")
+    require(file_system_name(path.parent) in LASTING, "this file system has no lasting numbers")
     storage = SqliteStorage(path)
     storage.found(samples.identity, samples.hard_state)
     storage.close()
