@@ -359,17 +359,19 @@ class Core:
         self._now = now
         if now < self._deadline:
             return  # nothing is due, and so the lease has not run out either: most calls end here
-        if now > self._deadline:
-            late = now - self._deadline
-            self._deadline = math.inf
-            if late < self.timing.promise_max_s:  # a longer stall is one that no promise could outlast
-                self.lateness.add(late, now)
-        if self.leadership is not None and now >= self.leadership.lost_at(now):
+        late = now - self._deadline
+        if 0.0 < late < self.timing.promise_max_s:  # a longer stall is one that no promise could outlast
+            self.lateness.add(late, now)
+        self._deadline = math.inf  # until the next round says what is due
+        self.watch_lease()
+        if self.leadership is not None and now >= self._deadline:
             self.leadership.lease_ran_out(now)
             self.step_down(now)
+            self._deadline = math.inf
 
     def watch_lease(self) -> None:
-        """The lease may end sooner than the last round knew: a new leader's, or one under a new membership."""
+        """Have the next call after its end notice it: a new leader's lease, or one under a new membership, may end
+        sooner than anything that the last round knew of."""
         if self.leadership is not None:
             self._deadline = min(self._deadline, self.leadership.lost_at(self._now))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import trio
-from tally import Cuttable, Tally, member, voters
+from tally import Tally, member, voters
 
 import failover
 
@@ -52,22 +52,6 @@ async def test_equal_machines_are_never_said_to_differ() -> None:
         await other.read_barrier()
         heard = [*founder.poll(), *other.poll()]
         assert not [event for event in heard if isinstance(event, failover.StateDiverged)]
-
-
-async def test_a_member_that_was_cut_off_and_comes_back_to_the_same_host_hears_of_the_quorum() -> None:
-    wire = Cuttable()
-    async with (
-        member(found=True) as founder,
-        member(ticket=await founder.invite()) as one,
-        member(ticket=await founder.invite(), transport=wire) as two,
-    ):
-        await voters(3, founder, one, two)
-        epoch = founder.epoch
-        wire.is_cut = True
-        await hear(two, failover.QuorumLost)
-        wire.is_cut = False
-        await hear(two, failover.QuorumRegained)
-        assert founder.epoch == epoch
 
 
 async def test_leaving_the_loop_over_events_loses_none() -> None:

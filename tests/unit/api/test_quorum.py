@@ -56,13 +56,17 @@ async def test_a_host_hears_within_a_second_and_others_within_two_promises(size:
             await player.close()
 
 
-async def test_who_is_cut_off_alone_hears_it_and_the_others_do_not() -> None:
+async def test_who_is_cut_off_alone_hears_it_and_comes_back_to_the_same_host() -> None:
     async with trio.open_nursery() as nursery:
         world = World(nursery, Air())
         players = await world.cluster(3)
+        epoch = players[0].member.epoch
         world.air.cut.add(players[2].address)
         await until(lambda: players[2].events(QuorumLost))
         await trio.sleep(5)
+        world.air.cut.clear()
+        await until(lambda: players[2].events(QuorumRegained))
+        assert players[0].member.epoch == epoch
         assert not any(player.events(QuorumLost) for player in players[:2])
         for player in players:
             await player.close()

@@ -11,6 +11,7 @@ from failover.raft.leadership import BULK_DELAY_S
 from failover.raft.lease import Lease, Promise
 from failover.raft.membership import Membership
 from failover.raft.messages import (
+    AppendResponse,
     Heartbeat,
     HeartbeatResponse,
     PreVoteRequest,
@@ -229,6 +230,15 @@ def test_the_first_thing_after_waking_is_that_the_host_stops(pause_s, first):
     effects = host.core.take_effects(host.now)
     assert effects.stop_host is StopReason.LEASE_LOST
     assert not any(isinstance(message, Heartbeat) for _, message in effects.messages_now)
+
+
+def test_a_lease_that_runs_out_between_two_messages_of_one_round_is_not_given_back():
+    """The first comes late, which the core notes, and in time for the lease; the second does not."""
+    host = Bench(A).lead()
+    ends, answer = host.core.lease_until, HeartbeatResponse(host.core.term, 1, 1.0, host.core.log.last_index)
+    host.core.receive(C, AppendResponse(host.core.term, True, LogIndex(1)), ends - 0.011)
+    host.core.receive(B, answer, ends + 0.001)
+    assert host.core.take_effects(ends + 0.001).stop_host is StopReason.LEASE_LOST
 
 
 def test_a_fresh_leader_answers_no_read_before_its_own_no_op_is_committed():
