@@ -19,7 +19,6 @@ VIRTUAL = (
     "tests/unit/testing",
     "tests/unit/demo_game",
     "tests/unit/net",
-    "tests/unit/machines",
     "tests/unit/api",
     "tests/unit/storage",
 )

@@ -32,7 +32,8 @@ MISSED_RISK = 1e-8
 """Of losing the lease in any one round because heartbeats or answers are lost: with ten to thirty rounds a second,
 once in a thousand hours or more, if losses are independent."""
 BULK_BYTES = 512 * 1024
-"""Where more than this waits to be committed, or a snapshot is being sent, everybody is busy ..."""
+BULK_ENTRIES = 500
+"""Where more than either waits to be committed, or a snapshot is being sent, everybody is busy ..."""
 BULK_DELAY_S = 0.060
 """... and answers later, before the measured delays say so: of a burst of 16 MiB, taken in by three members and a
 newcomer on two processors, one in fifteen cost the lease. A crash meanwhile is noticed so much later."""
@@ -180,8 +181,13 @@ class Leadership:
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
         to the next one, a late pump and the margin."""
-        is_bulk = self._core.applying.uncommitted_bytes > BULK_BYTES or self.replication.is_sending_snapshot(now)
-        return self._promise_s(now, BULK_DELAY_S if is_bulk else 0.0)
+        return self._promise_s(now, BULK_DELAY_S if self._is_busy(now) else 0.0)
+
+    def _is_busy(self, now: float) -> bool:
+        core = self._core
+        is_long = core.log.last_index - core.commit_index > BULK_ENTRIES
+        is_large = core.applying.uncommitted_bytes > BULK_BYTES
+        return is_long or is_large or self.replication.is_sending_snapshot(now)
 
     def _promise_s(self, now: float, bulk_delay_s: float) -> float:
         timing = self._core.timing

@@ -7,7 +7,7 @@ from harness import FAR, A, B, Bench, C, E, append, beat, log_of, pre_vote, vote
 
 from failover.ids import LogIndex, Term
 from failover.raft.effects import StopReason
-from failover.raft.leadership import BULK_DELAY_S
+from failover.raft.leadership import BULK_DELAY_S, BULK_ENTRIES
 from failover.raft.lease import Lease, Promise
 from failover.raft.membership import Membership
 from failover.raft.messages import (
@@ -362,13 +362,14 @@ def test_who_was_deposed_does_not_stand_while_its_server_function_unwinds():
     assert host.at(lease_ends + 1.0).take(PreVoteRequest)
 
 
-def test_while_much_is_under_way_promises_are_longer():
+@pytest.mark.parametrize(("entries", "size"), [(20, 32_000), (BULK_ENTRIES + 1, 1)])
+def test_while_much_is_under_way_promises_are_longer(entries, size):
     """Everybody is busy then, and answers later than ever before; no measurement says so in time."""
     leader = Bench(A).lead()
     assert leader.core.leadership is not None
     before = leader.core.leadership.promise_s(leader.now)
-    for _ in range(20):
-        leader.propose("x" * 32_000)
+    for _ in range(entries):
+        leader.propose("x" * size)
     assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
     leader.answer_appends(B, C)
     assert leader.core.leadership.promise_s(leader.now) == before
