@@ -13,7 +13,6 @@ from failover.ids import SecretKey
 from failover.line import Line
 from failover.net.peers import Peers, Secrets
 from failover.net.tickets import Ticket
-from failover.storage.contract import Storage
 from failover.wire import WIRE, JoinAccepted, JoinRequest
 
 log = logging.getLogger("failover")
@@ -24,9 +23,8 @@ NOTE_TICKET = "ticket"
 """The id of the invite with which this storage got in last: the same ticket again is no news."""
 
 
-def known_cluster(storage: Storage) -> JoinAccepted | None:
-    """What the storage last knew; None if it never was in a cluster. Raises StorageCorrupt."""
-    note = storage.get_note(NOTE_CLUSTER)
+def known_cluster(note: bytes | None) -> JoinAccepted | None:
+    """What a storage last knew, by its `NOTE_CLUSTER`; None if it was in no cluster. Raises StorageCorrupt."""
     if note is None:
         return None
     try:
@@ -44,17 +42,15 @@ def gate_of(ticket: Ticket) -> Secrets:
     return Secrets(0, SecretKey(bytes(32)), SecretKey(ticket.gate))
 
 
-def with_news(ticket: Ticket, known: JoinAccepted, storage: Storage) -> Ticket | None:
+def with_news(ticket: Ticket, known: JoinAccepted, last_invite: bytes | None) -> Ticket | None:
     """The ticket with those contacts that the storage knows, if it is of another time than what the storage knows.
+    `last_invite` is its `NOTE_TICKET`.
 
     A member that slept through more departures than there are epochs that stay good has no secrets with which
     anybody would answer it; with a new ticket it gets new ones, as the member that it is. It believes nobody but
     members: anybody can write a ticket that names himself.
     """
-    if (
-        any(each.gate == ticket.gate for each in known.secrets)
-        or storage.get_note(NOTE_TICKET) == ticket.invite_id
-    ):
+    if last_invite == ticket.invite_id or any(each.gate == ticket.gate for each in known.secrets):
         return None
     members = {info.member for info in known.members}
     contacts = tuple(contact for contact in ticket.contacts if contact.member in members)

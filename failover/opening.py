@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from failover.net.endpoint import Transport, UdpTransport
 from failover.net.handshake import NO_INVITE
 from failover.net.noise import public_key
 from failover.net.peers import Peers, Secrets
+from failover.net.runs import Run
 from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
@@ -92,7 +93,7 @@ def open_storage(storage: Storage | str | os.PathLike[str] | None) -> Storage:
 
 def check_stored(storage: Storage, versions: Versions) -> None:
     """Before anything is changed: raise WrongVersion if such a program cannot play what this storage last knew."""
-    known = known_cluster(storage)
+    known = known_cluster(storage.get_note(NOTE_CLUSTER))
     if known is not None:
         levels.check(versions, known.version, known.level)
 
@@ -169,10 +170,11 @@ async def open_identity(
     info = MemberInfo(identity.member, name, all_addresses(given, transport), versions).shown()
     if parsed is None and storage.get_note(NOTE_CLUSTER) is None:
         _found(storage, identity, info, promise_ceiling_s, surroundings.entropy)
-    known, rejoined = known_cluster(storage), None
+    known, rejoined = known_cluster(storage.get_note(NOTE_CLUSTER)), None
+    met = read_met(storage.get_note(NOTE_MET))
     has_joined = known is None
     incarnations = storage.begin_incarnation(int(surroundings.unix_time() * 1_000))
-    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, storage)
+    peers = _open_peers(incarnations, identity, info, known, parsed, line, surroundings.entropy, met)
     request = (JoinAsWitness if is_witness else JoinRequest)(NO_INVITE, info.name, info.addresses, versions)
     with _copies_marked(storage, peers):
         if known is not None:
@@ -183,7 +185,7 @@ async def open_identity(
                     (known, rejoined), has_joined, parsed = outcome, True, None
                     peers.set_secrets(known.secrets)
         if parsed is not None and known is not None:
-            parsed = with_news(parsed, known, storage)
+            parsed = with_news(parsed, known, storage.get_note(NOTE_TICKET))
         if parsed is not None:
             book = NameBook(surroundings.resolve, surroundings.clock, allow_loopback=is_on_loopback(transport))
             parsed = await book.with_addresses(parsed)
@@ -265,7 +267,7 @@ def _open_peers(
     ticket: Ticket | None,
     line: Line,
     entropy: Entropy,
-    storage: Storage,
+    met: Mapping[MemberId, Run],
 ) -> Peers:
     if known is not None:
         secrets = known.secrets
@@ -287,7 +289,7 @@ def _open_peers(
         guest_kinds=GUEST_KINDS,
         open_sink=_no_snapshots_yet,
         note_key=line.note_key,
-        met=read_met(storage.get_note(NOTE_MET)),
+        met=met,
     )
 
 

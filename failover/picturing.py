@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from failover.ids import Epoch, MemberId
-from failover.raft.core import Core
 from failover.raft.membership import Membership
 from failover.records import MemberInfo
 from failover.running import Running
@@ -20,8 +17,6 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
     """How all looks from this member now; `epoch` is the tenure that runs here."""
     me, core, directory, now = running.id, running.core, running.replica.directory, running.clock()
     leadership, membership = core.leadership, core.log.membership
-    voters = membership.all_voters if membership else frozenset()
-    here = {member for member in voters if _is_heard(running, member, now)}
     return Status(
         member=me,
         name=running.opened.info.name,
@@ -38,7 +33,7 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
         digest=running.replica.digest(),
         members=_members(running, now),
         left_behind=tuple(directory.former) if directory else (),
-        failures_survived=_survivable(core, here) if leadership else None,
+        failures_survived=_survivable(running, now) if leadership else None,
         next_hosts=core.fitness.next_hosts(membership, core.leader),
         promise_ms=leadership.promise_s(now) * 1_000 if leadership else 0.0,
         timeline=tuple(running.life.watch.timeline),
@@ -50,10 +45,12 @@ def picture_of(running: Running, epoch: Epoch | None) -> Status:
     )
 
 
-def _survivable(core: Core, here: Collection[MemberId]) -> int | None:
+def _survivable(running: Running, now: float) -> int | None:
     """By the membership before, too, until the others are known to have the one in force: were this leader lost
     in that moment, they would go by the old one, in which it may be needed."""
-    memberships = core.log.possible_memberships(core.commit_index)
+    memberships = running.core.log.possible_memberships(running.core.commit_index)
+    voters = frozenset(voter for each in memberships for voter in each.all_voters)
+    here = {voter for voter in voters if _is_heard(running, voter, now)}
     return min((each.survivable(here) for each in memberships), default=None)
 
 

@@ -29,7 +29,7 @@ from failover.line import Line
 from failover.net.bounds import MaxSize
 from failover.net.codec import Codec
 from failover.net.peers import Peers
-from failover.net.tickets import Contact
+from failover.net.tickets import CONTACTS_MAX, Contact
 from failover.raft.effects import HardState
 from failover.raft.messages import Entry
 from failover.records import RECORDS, Ancestor, AppCommand, KeyedCommand, MemberInfo
@@ -92,7 +92,7 @@ async def rejoin(
     """
     storage.set_note(NOTE_REJOIN, b"")  # one try for each decision: what this member does next may be worth more
     contacts = [Contact(each.member, each.parsed_addresses(), ()) for each in plan.contacts]
-    contacts = [each for each in contacts if each.addresses]
+    contacts = [each for each in contacts if each.addresses][:CONTACTS_MAX]
     if not contacts:
         return None
     try:

@@ -70,6 +70,23 @@ async def test_every_field_that_does_not_explain_itself_has_a_line():
         assert {field.name for field in dataclasses.fields(cls)} - said <= plain
 
 
+async def test_while_votes_are_taken_nobody_who_is_there_counts_as_lost(world):
+    players = await world.cluster(5)
+    host, gone = players[0].member, players[4].member
+    seen = set()
+
+    async def remove():
+        await host.remove(gone.id)
+        seen.add("removed")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(remove)
+        while "removed" not in seen or host.status().failures_survived != 1:
+            seen.add(host.status().failures_survived)
+            await trio.sleep(0.00005)
+    assert seen == {2, 1, "removed"}, "of five voters, then of three"
+
+
 @pytest.mark.parametrize("size", [3, 5])
 async def test_a_host_that_says_it_may_go_may_go_at_that_very_moment(world, air, size):
     """While votes are given, the others need it until they are known to have the entry that ends the change."""
