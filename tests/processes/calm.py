@@ -105,11 +105,13 @@ def watch(seconds: float, what: str) -> dict[str, object]:
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(LOOK_S, left))
         sleeper.is_over = True
-        changes = [
-            change["at"] for child, count in known.items() for change in events_of(child, "HostChanged")[count:]
-        ]
+        changes: dict[str, float] = {}
+        """Which epoch began when: each change is heard by all members."""
+        for child, count in known.items():
+            for change in events_of(child, "HostChanged")[count:]:
+                changes.setdefault(change["epoch"], change["at"])
         frames = [child.ask("frames")["frames"] for child in cluster.members] if what == "window" else []
-    excused = [at for at in changes if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
+    excused = [at for at in changes.values() if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
     return {
         "beside": what,
         "seconds": seconds,
