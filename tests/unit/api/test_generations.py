@@ -38,6 +38,13 @@ async def lost(player: Player) -> None:
     await until(lambda: player.events(QuorumLost))
 
 
+async def go_alone(world: World, player: Player) -> None:
+    """It is cut off, and goes on without the others."""
+    world.air.cut.add(player.address)
+    await lost(player)
+    await player.member.continue_alone()
+
+
 async def test_who_is_left_of_two_goes_on_alone_with_all_that_it_has() -> None:
     async with trio.open_nursery() as nursery:
         world = World(nursery, Air())
@@ -238,9 +245,7 @@ async def test_those_with_a_quorum_go_on_and_are_told_of_who_left() -> None:
         world = World(nursery, Air())
         players = await world.cluster(3)
         alone = players[2]
-        world.air.cut.add(alone.address)
-        await lost(alone)
-        await alone.member.continue_alone()
+        await go_alone(world, alone)
         world.air.cut.clear()
         await until(lambda: all(player.events(GenerationMet) for player in players))
         await trio.sleep(5)
@@ -275,10 +280,8 @@ async def test_who_went_alone_cannot_come_back_to_where_its_vote_counts() -> Non
         world = World(nursery, Air())
         players = await world.cluster(3)
         alone = players[2]
-        world.air.cut.add(alone.address)
-        await lost(alone)
         before = alone.member.status().generation
-        await alone.member.continue_alone()
+        await go_alone(world, alone)
         world.air.cut.clear()
         await until(lambda: alone.events(GenerationMet))
         assert alone.events(GenerationMet)[0].generation == before
@@ -323,9 +326,7 @@ async def test_what_a_quorum_accepted_since_is_given_up_by_nobody_on_its_own() -
         alone = host_of(players)
         assert alone is not None
         others = [player for player in players if player is not alone]
-        world.air.cut.add(alone.address)
-        await lost(alone)
-        await alone.member.continue_alone()
+        await go_alone(world, alone)
         await others[0].member.request(b"accepted by two")
         await settled(others)
         world.air.cut |= {others[1].address}

@@ -9,6 +9,12 @@ from failover.ids import Epoch, Generation, LogIndex, MemberId, Term
 
 ANN, BEN = MemberId(b"a" * 32), MemberId(b"b" * 32)
 EPOCH = Epoch(Generation(b"g" * 16), Term(1))
+SPOILING: tuple[Callable[[bytes], bytes], ...] = (
+    lambda data: data[:-1],
+    lambda data: data + b"x",
+    lambda data: b"X" + data[1:],
+)
+"""What may become of a snapshot on its way."""
 
 
 class Log:

@@ -1,7 +1,7 @@
 """The queue's state machine: against plain lists, and against bytes that nobody should send."""
 
 import pytest
-from commands import ANN, BEN, Log, copied
+from commands import ANN, BEN, SPOILING, Log, copied
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -300,7 +300,7 @@ def test_a_snapshot_is_frozen_when_it_is_asked_for():
     assert other.digest() == digest != machine.digest()
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data + b"x", lambda data: b"X" + data[1:]])
+@pytest.mark.parametrize("spoil", SPOILING)
 def test_a_spoilt_snapshot_is_refused_and_changes_nothing(spoil):
     machine, other = raw(), raw()
     Asker(machine).put(b"t", b"1")
