@@ -151,6 +151,8 @@ class Standing:
             self._due = barred
             return
         yield_s = self._stagger_s(now)  # before the leader is forgotten: it is not among those who may stand
+        if core.leader is not None:
+            core.suspicion.begin(core.leader, core.leader_heard_at)
         core.leader = None
         self._stood_at = now
         self.election = Election(

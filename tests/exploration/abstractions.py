@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from failover.ids import MemberId
 from failover.raft import core, election, leadership, progress, standing, tending
 
 
@@ -44,6 +45,20 @@ class NoneMissed:
         return 1.0
 
 
+class NobodySuspected:
+    """Stands for a `Suspicion`: how long promises are is chosen, whoever was late."""
+
+    def begin(self, leader: MemberId, since: float) -> None:
+        """Suspect nobody."""
+
+    def end(self, leader: MemberId, now: float) -> None:
+        """Learn nothing."""
+
+    def to_outlast_s(self, now: float) -> float:
+        """Ask for nothing more."""
+        return 0.0
+
+
 class NeverRepeated:
     """Stands for a `RoundTrip`: nothing is ever so late that it is sent again."""
 
@@ -66,6 +81,7 @@ def abstracted() -> Iterator[None]:
     """Explore within this block."""
     with (
         patch.object(core, "DecayingMax", Chosen),
+        patch.object(core, "Suspicion", NobodySuspected),
         patch.object(leadership, "MissedRounds", NoneMissed),
         patch.object(progress, "RoundTrip", NeverRepeated),
         patch.object(progress, "PATIENCE_MAX_S", math.inf),
