@@ -18,9 +18,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tests.benchmarks.children import Child
 from tests.benchmarks.cluster import Cluster
 from tests.processes.watching import events_of
 
@@ -90,6 +92,18 @@ def screen() -> Iterator[None]:
             server.kill()
 
 
+def changes_since(known: dict[Child, int]) -> Iterator[dict[str, Any]]:
+    """What each member has said of changes of host, beyond so many."""
+    for child, count in known.items():
+        yield from events_of(child, "HostChanged")[count:]
+
+
+def tell(change: dict[str, Any], after_s: float) -> None:
+    """Say of a change what was seen of it; an hour is long."""
+    what = {name: change.get(name) for name in ("host", "reason", "silence_ms", "election_ms")}
+    click.echo(f"after {after_s:.0f} s: {json.dumps(what, default=str)}", err=True)
+
+
 def watch(seconds: float, what: str) -> dict[str, object]:
     """Let them live, and say what changed."""
     sleeper = Sleeper()
@@ -101,15 +115,16 @@ def watch(seconds: float, what: str) -> dict[str, object]:
         time.sleep(5)  # votes are given in the first seconds
         known = {child: len(events_of(child, "HostChanged")) for child in cluster.members}
         sleeper.start()
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            time.sleep(min(LOOK_S, left))
-        sleeper.is_over = True
+        began = time.monotonic()
         changes: dict[str, float] = {}
         """Which epoch began when: each change is heard by all members."""
-        for child, count in known.items():
-            for change in events_of(child, "HostChanged")[count:]:
-                changes.setdefault(change["epoch"], change["at"])
+        while (left := began + seconds - time.monotonic()) > 0:
+            time.sleep(min(LOOK_S, left))
+            for change in changes_since(known):
+                if change["epoch"] not in changes:
+                    changes[change["epoch"]] = change["at"]
+                    tell(change, time.monotonic() - began)
+        sleeper.is_over = True
         frames = [child.ask("frames")["frames"] for child in cluster.members] if what == "window" else []
     excused = [at for at in changes.values() if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
     return {
