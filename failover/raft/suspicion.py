@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LATE_MAX_S = 0.250
 """Who is back sooner was there all the time: no process ends and is started again so fast."""
-OUTLASTED_MAX_S = 0.150
+OUTLASTED_MAX_S = 0.110
 """Promises do not grow beyond this for a delay: a real failover would have to wait for their end."""
 HALF_LIFE_S = 600.0
 

@@ -11,6 +11,7 @@ from failover.raft.leadership import BULK_DELAY_S, BULK_ENTRIES
 from failover.raft.lease import Lease, Promise
 from failover.raft.membership import Membership
 from failover.raft.messages import (
+    AppendEntries,
     AppendResponse,
     Heartbeat,
     HeartbeatResponse,
@@ -373,6 +374,27 @@ def test_while_much_is_under_way_promises_are_longer(entries, size):
     assert leader.core.leadership.promise_s(leader.now) > before + BULK_DELAY_S
     leader.answer_appends(B, C)
     assert leader.core.leadership.promise_s(leader.now) == before
+
+
+@pytest.mark.parametrize(("entries", "size"), [(20, 32_000), (BULK_ENTRIES + 1, 1)])
+def test_a_burst_is_led_by_a_heartbeat_that_asks_for_more(entries, size):
+    """The next regular one would be up to 30 ms away, and be behind the burst on every follower."""
+    leader = Bench(A).lead()
+    leader.sent.clear()
+    for _ in range(entries):
+        leader.core.propose(b"x" * size, leader.now)
+    leader.round()
+    kinds = [type(message) for to, message in leader.sent if to == B]
+    assert kinds[0] is Heartbeat and AppendEntries in kinds
+    assert leader.last(Heartbeat).promise_s > leader.core.timing.promise_s + BULK_DELAY_S
+    for _ in range(entries):
+        leader.core.propose(b"x" * size, leader.now)
+    assert not leader.round().take(Heartbeat), "once is enough"
+    leader.answer_appends(B, C).keep_lease(0.1, B, C)
+    leader.sent.clear()
+    for _ in range(entries):
+        leader.core.propose(b"x" * size, leader.now)
+    assert leader.round().take(Heartbeat), "the next burst is another one"
 
 
 def test_while_a_snapshot_is_sent_promises_are_longer():
