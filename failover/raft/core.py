@@ -49,7 +49,6 @@ from failover.raft.resting import may_rest
 from failover.raft.role import Role
 from failover.raft.stagnation import Patience
 from failover.raft.standing import Standing
-from failover.raft.suspicion import Suspicion
 from failover.raft.tenure import Tenure
 from failover.raft.timing import Timing
 from failover.raft.writing import Writing
@@ -108,7 +107,6 @@ class Core:
         self.quorum_delay = DecayingMax(HALF_LIFE_S)
         """How long a quorum took to answer. Outlives a leadership: one that was lost because its promises were
         shorter than the round trip would else be followed by others just as short."""
-        self.suspicion = Suspicion()
 
         self._tenure = Tenure()
         self.standing = Standing(self, dice)
@@ -420,8 +418,6 @@ class Core:
         assert term > self.term or self.leadership is None, "two leaders in one term"
         if term > self.term or self.election is not None or self.leader != leader:
             self.become_follower(term, leader, now)
-            self.suspicion.end(leader, now)
-            self.suspicion.end(self.me, now)
         self.leader_heard_at = now
         self.standing.leader_is_known()
 
@@ -456,7 +452,6 @@ class Core:
         """A quorum voted for this member."""
         self.standing.election = None
         self.leader = self.me
-        self.suspicion.end(self.me, now)
         self.leadership = Leadership(self, now)
         self.watch_lease()
         self.leadership.append_noop()

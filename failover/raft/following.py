@@ -73,6 +73,7 @@ class Following:
             core.send_after_store(sender, HeartbeatResponse(core.term, message.round, 0.0, core.log.last_index))
             return
         core.follow(sender, message.term, now)
+        core.standing.suspicion.end(sender, now)
         asked = min(message.promise_s, core.timing.promise_max_s)
         core.fitness.rank = message.rank
         if core.promise.raise_ceiling(asked, core.timing.promise_max_s):

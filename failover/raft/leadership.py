@@ -173,7 +173,7 @@ class Leadership:
             progress.heartbeat_round_trip.add(now - sent)
             self._missed.reached(self.lease.reached(self.membership), self._core.timing.heartbeat_s)
         progress.is_alive_again(now)
-        self._core.suspicion.end(sender, now)
+        self._core.standing.suspicion.end(sender, now)
         if sent is not None and self.lease.until(self.membership) > before:
             self._core.quorum_delay.add(now - sent, now)
 
@@ -201,7 +201,7 @@ class Leadership:
         timing = self._core.timing
         heartbeats_s = self._missed.to_allow_for() * timing.heartbeat_s
         delays = DELAY_HEADROOM * self._core.quorum_delay.value(now) + self._core.lateness.value(now)
-        to_outlast_s = max(heartbeats_s + delays + bulk_delay_s, self._core.suspicion.to_outlast_s(now))
+        to_outlast_s = max(heartbeats_s + delays + bulk_delay_s, self._core.standing.suspicion.to_outlast_s(now))
         needed = (to_outlast_s + timing.margin_s) / LEASE_FRACTION
         return min(max(timing.promise_s, needed), timing.promise_max_s)
 
@@ -213,7 +213,7 @@ class Leadership:
         """
         self.succession.lost(now)
         if not self.has_released:
-            self._core.suspicion.begin(self._core.me, self.lease.reached(self.membership))
+            self._core.standing.suspicion.begin(self._core.me, self.lease.reached(self.membership))
             self._core.quorum_delay.add(LEASE_FRACTION * self._promise_s(now, 0.0) / DELAY_HEADROOM, now)
 
     def change_voters(

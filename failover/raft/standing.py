@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from failover.ids import Term
 from failover.raft.election import VOTE_PATIENCE_MAX_S, VOTE_PATIENCE_S, Election, Stage
 from failover.raft.messages import HandOver, PreVoteResponse, VoteResponse
+from failover.raft.suspicion import Suspicion
 
 if TYPE_CHECKING:
     from failover.ids import MemberId
@@ -37,6 +38,7 @@ class Standing:
         self._stood_at = -math.inf
         self._round_s = 0.0
         """Answers were seen to take so long that a shorter round of pre-votes would miss them."""
+        self.suspicion = Suspicion(core.me)
         self.quorum_is_lost = False
         """Whether the last round of asking reached too few voters."""
         self.reachable = 0
@@ -152,7 +154,7 @@ class Standing:
             return
         yield_s = self._stagger_s(now)  # before the leader is forgotten: it is not among those who may stand
         if core.leader is not None:
-            core.suspicion.begin(core.leader, core.leader_heard_at)
+            self.suspicion.begin(core.leader, core.leader_heard_at)
         core.leader = None
         self._stood_at = now
         self.election = Election(

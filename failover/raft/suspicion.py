@@ -25,7 +25,8 @@ HALF_LIFE_S = 600.0
 class Suspicion:
     """Which leader was given up last, and how late those were that came back. Lives as long as the member."""
 
-    def __init__(self) -> None:
+    def __init__(self, me: MemberId) -> None:
+        self._me = me
         self._delays = DecayingMax(HALF_LIFE_S)
         self._leader: MemberId | None = None
         self._since = -math.inf
@@ -34,9 +35,9 @@ class Suspicion:
         """`leader` is given up (by itself, if it is this member): until that moment all was well with it."""
         self._leader, self._since = leader, since
 
-    def end(self, leader: MemberId, now: float) -> None:
-        """`leader` is there, whatever it was given up for."""
-        if leader != self._leader:
+    def end(self, member: MemberId, now: float) -> None:
+        """`member` leads, or answers to this one as its leader: so it is there, and there is a quorum again."""
+        if self._leader not in (member, self._me):
             return
         self._leader = None
         if now - self._since < LATE_MAX_S:

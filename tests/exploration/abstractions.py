@@ -48,10 +48,13 @@ class NoneMissed:
 class NobodySuspected:
     """Stands for a `Suspicion`: how long promises are is chosen, whoever was late."""
 
+    def __init__(self, me: MemberId) -> None:
+        pass
+
     def begin(self, leader: MemberId, since: float) -> None:
         """Suspect nobody."""
 
-    def end(self, leader: MemberId, now: float) -> None:
+    def end(self, member: MemberId, now: float) -> None:
         """Learn nothing."""
 
     def to_outlast_s(self, now: float) -> float:
@@ -81,12 +84,12 @@ def abstracted() -> Iterator[None]:
     """Explore within this block."""
     with (
         patch.object(core, "DecayingMax", Chosen),
-        patch.object(core, "Suspicion", NobodySuspected),
         patch.object(leadership, "MissedRounds", NoneMissed),
         patch.object(progress, "RoundTrip", NeverRepeated),
         patch.object(progress, "PATIENCE_MAX_S", math.inf),
         patch.object(election, "REPEAT_FIRST_S", math.inf),
         patch.object(standing, "VOTE_PATIENCE_S", 0.0),
+        patch.object(standing, "Suspicion", NobodySuspected),
         patch.object(progress, "ALIVE_S", math.inf),
         patch.object(tending, "ALIVE_S", math.inf),
         patch.object(tending.Tending, "look", lambda self, now: None),

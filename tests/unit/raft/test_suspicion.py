@@ -29,7 +29,7 @@ def stall(cluster: Cluster, name: MemberId, seconds: float) -> None:
 
 
 def outlasts_s(cluster: Cluster, name: MemberId) -> float:
-    return cluster[name].core.suspicion.to_outlast_s(cluster.now)
+    return cluster[name].core.standing.suspicion.to_outlast_s(cluster.now)
 
 
 def test_a_stall_that_cost_one_leader_its_lease_costs_the_next_none():
@@ -86,7 +86,7 @@ def test_a_hand_over_teaches_nothing():
 
 
 def test_a_delay_is_forgotten_by_halves_and_no_promise_grows_beyond_a_bound_for_it():
-    suspicion = Suspicion()
+    suspicion = Suspicion(C)
     suspicion.begin(A, 100.0)
     suspicion.end(B, 100.1)
     assert suspicion.to_outlast_s(100.1) == 0.0, "it was not B that was given up"
@@ -101,6 +101,6 @@ def test_the_longest_promise_learned_is_short_enough_for_a_game():
     assert (OUTLASTED_MAX_S + Timing().margin_s) / LEASE_FRACTION < 0.150, "the goal for one failover in a hundred"
     bench = Bench(A).lead()
     assert bench.core.role is Role.LEADER
-    bench.core.suspicion.begin(B, bench.now - OUTLASTED_MAX_S)
-    bench.core.suspicion.end(B, bench.now)
+    bench.core.standing.suspicion.begin(B, bench.now - OUTLASTED_MAX_S)
+    bench.core.standing.suspicion.end(B, bench.now)
     assert 0.145 < bench.core.leadership.promise_s(bench.now) < 0.150
