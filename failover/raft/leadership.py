@@ -183,7 +183,7 @@ class Leadership:
 
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
-        to the next one, a late pump and the margin."""
+        to the next one, a late pump and the margin; or a delay like one that a leader was given up for."""
         is_busy = self._is_in_burst() or self.replication.is_sending_snapshot(now)
         return self._promise_s(now, BULK_DELAY_S if is_busy else 0.0)
 

@@ -2,8 +2,8 @@
 
 Three real members on this machine, with the default settings and files. Beside them: nothing; a process that keeps
 a core busy; or a window that each member's process draws 60 times a second (`calm_window`). A change of host that
-nobody asked for is a false one, unless the machine itself stood still at that moment: on each processor a thread
-that only sleeps notes how late it was woken, and a change within a second of a stall is counted apart.
+nobody asked for is a false one, unless the machine itself stood still at that moment: a thread that only sleeps
+notes how late it was woken, and a change within a second of a stall is counted apart.
 """
 
 from __future__ import annotations
@@ -35,21 +35,16 @@ LOOK_S = 10.0
 
 
 class Sleeper(threading.Thread):
-    """Notes when one processor stood still, by CLOCK_BOOTTIME, as the members note their events.
+    """Notes when this machine stood still, by CLOCK_BOOTTIME, as the members note their events."""
 
-    A virtual machine's processors are taken away one by one: whoever sleeps on the other one notices nothing.
-    """
-
-    def __init__(self, processor: int) -> None:
+    def __init__(self) -> None:
         super().__init__(daemon=True)
-        self._processor = processor
         self.stalls: list[tuple[float, float]] = []
         """When it was noticed, and how many seconds too late."""
         self.is_over = False
 
     def run(self) -> None:
         """Sleep, and look how long it took."""
-        os.sched_setaffinity(0, {self._processor})  # this thread alone
         before = time.clock_gettime(time.CLOCK_BOOTTIME)
         while not self.is_over:
             time.sleep(SLEEP_S)
@@ -111,7 +106,7 @@ def tell(change: dict[str, Any], after_s: float) -> None:
 
 def watch(seconds: float, what: str) -> dict[str, object]:
     """Let them live, and say what changed."""
-    sleepers = [Sleeper(processor) for processor in os.sched_getaffinity(0)]
+    sleeper = Sleeper()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         beside(what) as worker,
@@ -119,8 +114,7 @@ def watch(seconds: float, what: str) -> dict[str, object]:
     ):
         time.sleep(5)  # votes are given in the first seconds
         known = {child: len(events_of(child, "HostChanged")) for child in cluster.members}
-        for sleeper in sleepers:
-            sleeper.start()
+        sleeper.start()
         began = time.monotonic()
         changes: dict[str, float] = {}
         """Which epoch began when: each change is heard by all members."""
@@ -130,18 +124,16 @@ def watch(seconds: float, what: str) -> dict[str, object]:
                 if change["epoch"] not in changes:
                     changes[change["epoch"]] = change["at"]
                     tell(change, time.monotonic() - began)
-        for sleeper in sleepers:
-            sleeper.is_over = True
+        sleeper.is_over = True
         frames = [child.ask("frames")["frames"] for child in cluster.members] if what == "window" else []
-    stalls = [stall for sleeper in sleepers for stall in sleeper.stalls]
-    excused = [at for at in changes.values() if any(abs(at - stall) < NEAR_S for stall, _ in stalls)]
+    excused = [at for at in changes.values() if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
     return {
         "beside": what,
         "seconds": seconds,
         "false_changes": len(changes) - len(excused),
         "changes_at_stalls": len(excused),
-        "stalls": len(stalls),
-        "longest_stall_ms": round(max((late for _, late in stalls), default=0.0) * 1_000, 1),
+        "stalls": len(sleeper.stalls),
+        "longest_stall_ms": round(max((late for _, late in sleeper.stalls), default=0.0) * 1_000, 1),
         "frames": frames,
     }
 
