@@ -59,7 +59,7 @@ class Leadership:
         self.reads = Reads(core, self)
         self.stagnation = Stagnation(core, self, now)
         self._next_round = now
-        self._knew_of_burst = False
+        self._knew_of_bulk = False
         """Whether the newest heartbeats asked for what a busy cluster needs."""
 
     @property
@@ -154,7 +154,7 @@ class Leadership:
         if self._core.leadership is not self:
             return  # it has just given up
         self.reads.confirm()
-        if self.reads.needs_round() or self._begins_burst():
+        if self.reads.needs_round() or self._begins_bulk():
             self._send_heartbeats(self.replication.progress, now)
         self.replication.flush(now)
 
@@ -184,18 +184,18 @@ class Leadership:
     def promise_s(self, now: float) -> float:
         """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
         to the next one, a late pump and the margin; or a delay like one that a leader was given up for."""
-        is_busy = self._is_in_burst() or self.replication.is_sending_snapshot(now)
+        is_busy = self._has_bulk() or self.replication.is_sending_snapshot(now)
         return self._promise_s(now, BULK_DELAY_S if is_busy else 0.0)
 
-    def _is_in_burst(self) -> bool:
+    def _has_bulk(self) -> bool:
         core = self._core
         is_long = core.log.last_index - core.commit_index > BULK_ENTRIES
         return is_long or core.applying.uncommitted_bytes > BULK_BYTES
 
-    def _begins_burst(self) -> bool:
+    def _begins_bulk(self) -> bool:
         """Whether much was appended that the running promises know nothing of: a heartbeat goes ahead of it, since
         the next one would come late, and find everybody busy."""
-        return not self._knew_of_burst and not self.has_released and self._is_in_burst()
+        return not self._knew_of_bulk and not self.has_released and self._has_bulk()
 
     def _promise_s(self, now: float, bulk_delay_s: float) -> float:
         timing = self._core.timing
@@ -268,7 +268,7 @@ class Leadership:
         core = self._core
         round_ = self.lease.begin_round(now)
         asked = self.promise_s(now)
-        self._knew_of_burst = self._is_in_burst()
+        self._knew_of_bulk = self._has_bulk()
         for member, progress in to.items():
             commit = min(core.commit_index, progress.match_index)
             progress.commit_sent = max(progress.commit_sent, commit)
