@@ -90,6 +90,11 @@ class Directory:
         invite = self.invites.get(action.invite)
         return invite is not None and invite.is_open(unix_now)
 
+    def name_of(self, member: MemberId) -> str:
+        """What a member is called; empty for who is none."""
+        info = self.members.get(member)
+        return info.name if info is not None else ""
+
     def after(self, action: SystemAction) -> tuple[Directory, bytes]:
         """The directory after a committed action, and the reply to whoever asked for it."""
         match action:

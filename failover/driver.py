@@ -127,22 +127,27 @@ class Driver:
             await self._transport.wait_readable()
             self._take_turn()
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, *, is_due: bool = False) -> None:
+        """Take in what has arrived, then do what the clock has reached.
+
+        After a pause the end of a lease comes before what others sent meanwhile; and that before any judgement of
+        their silence, since it may have waited in the socket.
+        """
         receive, take_in = self._transport.receive_nowait, self.peers.datagram_received
         now = self.clock()
-        if now >= self._wake_at:
-            self.tick_if_due()  # after a pause: the end of a lease comes before what others sent meanwhile
-            now = self.clock()
+        is_due = is_due or now >= self._wake_at
+        if is_due:
+            self.core.wake(now)
         for _ in range(DRAIN_MAX):
             datagram = receive()
             if datagram is None:
                 break
             take_in(datagram[0], datagram[1], now)
-        if now < self._due and not self._is_dirty and not self.peers.has_news:
+        if not is_due and now < self._due and not self._is_dirty and not self.peers.has_news:
             # Nothing for the core: acknowledgements, or what came over the lane, sixty times a second of each.
             self._wake_by(self.peers.deadline)
         else:
-            self.round()
+            self.round(is_due=is_due)
 
     def between(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The same pieces; before each the pump has a turn, for whoever takes them and cannot be interrupted.
@@ -164,8 +169,7 @@ class Driver:
                 await trio.sleep_forever()
             self._kicked = False
             self._wake_at = math.inf
-            self.tick_if_due()
-            self.round()
+            self._take_turn(is_due=True)
 
     def kick(self) -> None:
         """Have a round soon: somebody gave the core something. What is given until then travels together."""
@@ -185,22 +189,19 @@ class Driver:
 
     # --- the round ---
 
-    def tick_if_due(self) -> None:
-        """Do what the clock has reached."""
-        now = self.clock()
-        self.core.tick(now)
-        if now >= self.peers.deadline:
-            self.peers.tick(now)
-
-    def round(self) -> None:
-        """Step the core with all that has arrived, and carry out what it decides."""
+    def round(self, *, is_due: bool = False) -> None:
+        """Step the core with all that has arrived and, if it is due, with the time; carry out what it decides."""
         assert not self._in_round
         if self._is_stopped:
             return
         self._in_round = True
         try:
             now = self.clock()
+            if now >= self.peers.deadline:
+                self.peers.tick(now)
             self._take_in(now)
+            if is_due:
+                self.core.tick(now)
             due = None if self._is_dirty else self.core.rest(now)
             if due is None:
                 due = self._decide(now)

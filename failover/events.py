@@ -132,6 +132,7 @@ class MemberLeft:
 
     member: MemberId
     name: str
+    """As the others knew it; empty if this member did not know it any more."""
 
 
 @dataclass(frozen=True, slots=True)

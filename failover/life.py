@@ -11,6 +11,7 @@ import trio
 
 from failover.admission import Admission
 from failover.confirming import Confirming
+from failover.directory import Directory
 from failover.driver import Driver
 from failover.errors import Closed, MachineFailed, OutcomeUnknown
 from failover.events import (
@@ -164,12 +165,13 @@ class Life:
         replica, hosting, me = self.replica, self.hosting, self.me
         directory = replica.directory
         for entry in entries:
+            before = replica.directory
             applied = replica.apply(entry)
             if applied.caller is not None and applied.caller.member == me and applied.reply is not None:
                 self.requests.applied(applied.caller, applied.reply)
             hosting.applied(applied)
             if applied.action is not None:
-                self._acted(applied.action)
+                self._acted(applied.action, before)
             if entry.index % self._settings.digest_every == 0 and not replica.is_witness:
                 self._note_digest(entry.index)
         replica.refresh_view()
@@ -371,7 +373,7 @@ class Life:
         self.watch.tenure_ended(reason)
         self._emit(StopHost(epoch, reason, error))
 
-    def _acted(self, action: SystemAction) -> None:
+    def _acted(self, action: SystemAction, before: Directory | None) -> None:
         directory = self.replica.directory
         assert directory is not None
         if isinstance(action, Admit) and action.info.member in directory.members:
@@ -379,7 +381,8 @@ class Life:
             self._emit(MemberJoined(action.info.member, name, isinstance(action, AdmitWitness)))
         elif isinstance(action, Depart):
             self.was_removed |= action.member == self.me
-            self._emit(MemberLeft(action.member, ""))
+            assert before is not None, "somebody founded what is left"
+            self._emit(MemberLeft(action.member, before.name_of(action.member)))
 
     def _note_digest(self, index: LogIndex) -> None:
         digest = self.replica.digest()
@@ -416,7 +419,7 @@ class Life:
         if index <= self.replica.applied_index and directory is not None and self.me in directory.members:
             return  # of a time that is over
         if not self.was_removed:
-            self._emit(MemberLeft(self.me, ""))
+            self._emit(MemberLeft(self.me, directory.name_of(self.me) if directory is not None else ""))
         self.was_removed = True
         self.stop(None)
 

@@ -237,8 +237,7 @@ class Running:
         self.neighbours.sync()
         for other in self.neighbours.members:
             self.peers.connect(other, now)
-        self.driver.tick_if_due()
-        self.driver.round()
+        self.driver.round(is_due=True)
 
     async def _state_has_come(self) -> None:
         """A newcomer waits for the log, up to the entry that admitted it; as long as something of it comes."""

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 import trio
 
 from failover.codes import CODE_S
-from failover.errors import Closed
+from failover.errors import Closed, OutcomeUnknown
 from failover.events import Event
 from failover.generations import Loss
 from failover.ids import Epoch, Generation, MemberId
@@ -39,7 +39,11 @@ TO_SEND_MAX = 256
 
 
 class MemberThread:
-    """The same member as `Member`, seen from another thread. Nothing here blocks unless it says so."""
+    """The same member as `Member`, seen from another thread. Nothing here blocks unless it says so.
+
+    A future raises what the method of `Member` raises; `OutcomeUnknown` if the member is closed while the call is
+    under way, and `Closed` if that was before: then nothing happened.
+    """
 
     def __init__(self, machine: StateMachine, options: dict[str, Any]) -> None:
         self._machine = machine
@@ -261,8 +265,9 @@ class MemberThread:
     def run(self, function: Callable[[Member], Awaitable[_T]]) -> Future[_T]:
         """Run an async function of the `Member` in the member's thread, beside what else runs there.
 
-        It is cancelled when the member closes, and then raises `Closed`. Cancelling the future after it has begun
-        does nothing. It must not block: heartbeats come from the same thread.
+        It is cancelled when the member closes, and the future then raises `OutcomeUnknown`; `Closed` means that it
+        never began. Cancelling the future after it has begun does nothing. The function must not block: heartbeats
+        come from the same thread.
         """
         return self._call(lambda: function(self._member))
 
@@ -273,7 +278,8 @@ class MemberThread:
             try:
                 future.set_result(await function())
             except trio.Cancelled:
-                future.set_exception(Closed("this member is closed; it may have happened"))
+                words = "this member was closed meanwhile; it may have happened, look at the state"
+                future.set_exception(OutcomeUnknown(words))
                 raise
             except Exception as error:
                 future.set_exception(error)

@@ -43,6 +43,7 @@ class QueueThread:
         """`Queue.get`; None if nothing came within `timeout` seconds.
 
         Cancelling the future does not call it back: what comes is held all the same. Give a `timeout` instead.
+        If the member is closed meanwhile, `OutcomeUnknown`: what was taken is given out again.
         """
 
         async def get(_: failover.Member) -> Item | None:

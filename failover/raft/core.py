@@ -174,7 +174,7 @@ class Core:
 
     def receive(self, sender: MemberId, message: Message, now: float) -> None:
         """Take in a message from another member, authenticated and in its bounds; nothing else is believed."""
-        self._wake(now)
+        self.wake(now)
         match message:
             case Heartbeat() | AppendEntries() | CommitNotice() | InstallSnapshot() | RankingNotice():
                 self.following.receive(sender, message, now)
@@ -199,7 +199,7 @@ class Core:
 
     def tick(self, now: float) -> None:
         """Do what is due. Early and repeated calls do no harm."""
-        self._wake(now)
+        self.wake(now)
         if self.leadership is not None:
             self.leadership.tick(now)
         else:
@@ -212,7 +212,7 @@ class Core:
             The entry, appended in memory and neither stored nor committed yet; None when there is no tenure
             (any more) or too much is uncommitted: then nothing happened.
         """
-        self._wake(now)
+        self.wake(now)
         if self._tenure.term is None or self.leadership is None:
             return None
         if self.applying.uncommitted_bytes > self.timing.uncommitted_bytes:
@@ -236,7 +236,7 @@ class Core:
             change is in progress, the lease would not hold, or this member itself would stop being a voter
             (it hands over first).
         """
-        self._wake(now)
+        self.wake(now)
         if self.leadership is None:
             return None
         return self.leadership.change_voters(
@@ -249,12 +249,12 @@ class Core:
         Until the target is ready and no change of membership is in progress the tenure goes on; if that takes too
         long, it goes on as if nothing had been asked.
         """
-        self._wake(now)
+        self.wake(now)
         return self.leadership is not None and self.leadership.succession.begin(target, now)
 
     def resign(self, now: float, stand_again_after_s: float = 0.0) -> None:
         """Stop leading at once, with nobody to take over (closing alone; a server function that failed)."""
-        self._wake(now)
+        self.wake(now)
         if self.leadership is not None:
             self.step_down(now, StopReason.CLOSED)
             self.standing.back_off(now, stand_again_after_s)
@@ -268,7 +268,7 @@ class Core:
 
         Never before the own no-op is committed: until then the true commit index is not known (Raft, 8).
         """
-        self._wake(now)
+        self.wake(now)
         return self.leadership.reads.index_by_lease(now) if self.leadership is not None else None
 
     def read(self, now: float) -> int | None:
@@ -277,12 +277,12 @@ class Core:
         Returns:
             The number under which `Effects.reads` will have the answer, also a refusal; None: refused at once.
         """
-        self._wake(now)
+        self.wake(now)
         return self.leadership.reads.ask() if self.leadership is not None else None
 
     def stored(self, number: int, now: float) -> bool:
         """Write `number` is durable, and so is every earlier one; returns whether a round should follow."""
-        self._wake(now)
+        self.wake(now)
         was_candidate, commit_index = self.election is not None, self.commit_index
         self.writing.stored(number)
         if self.writing.hard_state_is_durable:
@@ -294,32 +294,32 @@ class Core:
 
     def applied(self, index: LogIndex, now: float) -> bool:
         """The state machine has applied everything up to `index`; returns whether a round should follow."""
-        self._wake(now)
+        self.wake(now)
         self.applying.applied(index)
         may_host_now = self.leadership is not None and not self.leadership.has_hosted
         return may_host_now or self.applying.has_grown or self.applying.has_more(self.commit_index)
 
     def host_stopped(self, now: float) -> None:
         """The server function has unwound completely."""
-        self._wake(now)
+        self.wake(now)
         self._tenure.unwound()
         self.promise.unwinding_until = -math.inf
 
     def snapshot_stored(self, meta: SnapshotMeta | None, now: float) -> None:
         """The snapshot that was asked for is durable (None: it failed, and is asked for again later)."""
-        self._wake(now)
+        self.wake(now)
         self.following.keeping = None
         if (upto := self.applying.snapshot_stored(meta)) is not None:
             self.writing.compact_to(upto)
 
     def snapshot_installed(self, now: float) -> None:
         """The snapshot of `install_snapshot` is stored and restored."""
-        self._wake(now)
+        self.wake(now)
         self.following.installed()
 
     def transfer_ended(self, member: MemberId, now: float, *, arrived: bool) -> None:
         """The transfer of a snapshot to `member` has ended; what arrived may still be lost there, in a crash."""
-        self._wake(now)
+        self.wake(now)
         if self.leadership is not None:
             self.leadership.replication.transfer_ended(member, now, arrived=arrived)
 
@@ -354,7 +354,7 @@ class Core:
             return min(self.leadership.deadline, self.leadership.lost_at(self._now))
         return self.standing.deadline
 
-    def _wake(self, now: float) -> None:
+    def wake(self, now: float) -> None:
         """Before anything else: a lease that has run out ends the tenure (design: on waking)."""
         self._now = now
         if now < self._deadline:

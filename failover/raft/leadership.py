@@ -185,7 +185,8 @@ class Leadership:
         """How long a promise to ask for: it must outlast as many heartbeats as may be lost in a row, the answer
         to the next one, a late pump and the margin; or a delay like one that a leader was given up for."""
         is_busy = self._has_bulk() or self.replication.is_sending_snapshot(now)
-        return self._promise_s(now, BULK_DELAY_S if is_busy else 0.0)
+        delay_s = self._measured_delay_s(now) + (BULK_DELAY_S if is_busy else 0.0)
+        return self._promise_against(max(delay_s, self._core.standing.suspicion.to_outlast_s(now)))
 
     def _has_bulk(self) -> bool:
         core = self._core
@@ -197,13 +198,14 @@ class Leadership:
         the next one would come late, and find everybody busy."""
         return not self._knew_of_bulk and not self.has_released and self._has_bulk()
 
-    def _promise_s(self, now: float, bulk_delay_s: float) -> float:
+    def _measured_delay_s(self, now: float) -> float:
+        core = self._core
+        heartbeats_s = self._missed.to_allow_for() * core.timing.heartbeat_s
+        return heartbeats_s + DELAY_HEADROOM * core.quorum_delay.value(now) + core.lateness.value(now)
+
+    def _promise_against(self, delay_s: float) -> float:
         timing = self._core.timing
-        heartbeats_s = self._missed.to_allow_for() * timing.heartbeat_s
-        delays = DELAY_HEADROOM * self._core.quorum_delay.value(now) + self._core.lateness.value(now)
-        to_outlast_s = max(heartbeats_s + delays + bulk_delay_s, self._core.standing.suspicion.to_outlast_s(now))
-        needed = (to_outlast_s + timing.margin_s) / LEASE_FRACTION
-        return min(max(timing.promise_s, needed), timing.promise_max_s)
+        return min(max(timing.promise_s, (delay_s + timing.margin_s) / LEASE_FRACTION), timing.promise_max_s)
 
     def lease_ran_out(self, now: float) -> None:
         """No quorum answered in time. How long it would have taken is not known: ask for more the next time.
@@ -214,7 +216,8 @@ class Leadership:
         self.succession.lost(now)
         if not self.has_released:
             self._core.standing.suspicion.begin(self._core.me, self.lease.reached(self.membership))
-            self._core.quorum_delay.add(LEASE_FRACTION * self._promise_s(now, 0.0) / DELAY_HEADROOM, now)
+            promise_s = self._promise_against(self._measured_delay_s(now))  # what was learned is no measurement
+            self._core.quorum_delay.add(LEASE_FRACTION * promise_s / DELAY_HEADROOM, now)
 
     def change_voters(
         self,
@@ -268,7 +271,8 @@ class Leadership:
         core = self._core
         round_ = self.lease.begin_round(now)
         asked = self.promise_s(now)
-        self._knew_of_bulk = self._has_bulk()
+        if to is self.replication.progress:  # one who is asked again is not everybody
+            self._knew_of_bulk = self._has_bulk()
         for member, progress in to.items():
             commit = min(core.commit_index, progress.match_index)
             progress.commit_sent = max(progress.commit_sent, commit)

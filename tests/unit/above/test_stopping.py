@@ -56,10 +56,10 @@ async def test_nobody_at_the_address_of_the_ticket_is_said_plainly(monkeypatch: 
 
 
 async def test_a_member_that_cannot_begin_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    def raising(self: Driver) -> None:
+    def raising(self: Driver, *, is_due: bool = False) -> None:
         raise RuntimeError("the first round")
 
-    monkeypatch.setattr(Driver, "tick_if_due", raising)
+    monkeypatch.setattr(Driver, "round", raising)
     with trio.fail_after(5), pytest.raises(RuntimeError, match="the first round"):
         async with member(found=True):
             pass

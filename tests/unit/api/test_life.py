@@ -178,7 +178,8 @@ async def test_leaving_ends_a_membership_for_good(world):
     await until(lambda: len(others[0].member.status().members) == 2)
     await settled(others)
     assert leaver.events()[-1] == failover.Stopped(None)
-    assert [event.member for event in others[1].events(failover.MemberLeft)] == [leaver.member.id]
+    name = leaver.member.status().name
+    assert others[1].events(failover.MemberLeft) == [failover.MemberLeft(leaver.member.id, name)] and name
     assert voters(others[0]) == 2
     assert await others[1].member.request(b"after") == b"0"
 
@@ -210,7 +211,9 @@ async def test_a_removed_member_is_told_and_cannot_come_back(world, victim):
     removed = players.pop(victim)
     await players[1].member.remove(removed.member.id)
     await until(lambda: any(isinstance(event, failover.Stopped) for event in removed.events()))
-    assert [event.member for event in removed.events(failover.MemberLeft)] == [removed.member.id]
+    name = removed.member.status().name
+    assert removed.events(failover.MemberLeft) == [failover.MemberLeft(removed.member.id, name)] and name
+    assert players[0].events(failover.MemberLeft) == [failover.MemberLeft(removed.member.id, name)]
     await until(lambda: host_of(players))
     await removed.close()
     again = await world.open(storage=storages[victim])

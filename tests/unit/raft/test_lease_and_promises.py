@@ -397,6 +397,19 @@ def test_a_burst_is_led_by_a_heartbeat_that_asks_for_more(entries, size):
     assert leader.round().take(Heartbeat), "the next burst is another one"
 
 
+def test_a_heartbeat_repeated_to_one_who_is_silent_leads_no_burst_to_the_others():
+    leader = Bench(A).lead()
+    leader.at(leader.now + leader.core.timing.heartbeat_s).answer_heartbeats(B)
+    leader.sent.clear()
+    repeat_at = leader.core.leadership.replication.progress[C].heartbeat_due
+    assert repeat_at < leader.now + leader.core.timing.heartbeat_s, "before the next round"
+    leader.oversleep(repeat_at)
+    for _ in range(2 * BULK_ENTRIES):
+        leader.core.propose(b"x", leader.now)
+    leader.tick()
+    assert [type(message) for to, message in leader.sent if to == B][:2] == [Heartbeat, AppendEntries]
+
+
 def test_while_a_snapshot_is_sent_promises_are_longer():
     leader = Bench(A).lead()
     assert leader.core.leadership is not None

@@ -85,6 +85,18 @@ def test_a_hand_over_teaches_nothing():
     assert [outlasts_s(cluster, name) for name in (A, B, C)] == [0.0, 0.0, 0.0]
 
 
+def test_a_lease_lost_under_a_learned_promise_is_no_longer_delay():
+    measured = []
+    for learned_s in (0.0, OUTLASTED_MAX_S):
+        bench = Bench(A).lead()
+        bench.core.standing.suspicion.begin(B, bench.now - learned_s)
+        bench.core.standing.suspicion.end(B, bench.now)
+        bench.at(bench.now + 1.0)
+        assert bench.core.role is not Role.LEADER
+        measured.append(bench.core.quorum_delay.value(bench.now))
+    assert measured[1] <= measured[0], "what was learned would be doubled, and again at the next loss"
+
+
 def test_a_delay_is_forgotten_by_halves_and_no_promise_grows_beyond_a_bound_for_it():
     suspicion = Suspicion(C)
     suspicion.begin(A, 100.0)
