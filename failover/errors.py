@@ -2,17 +2,17 @@
 
 FailoverError
 ├── UsageError              the caller's mistake; nothing happened; mend the call
-│   ├── BadTicket           the text is no ticket, is cut off, or has expired
+│   ├── BadTicket           the text is no ticket, is cut off, or is for another cluster
 │   ├── BadAddress          not an address, or not one of this machine
 │   └── BadSettings         a value out of its range; says which and what would do
-├── NotHost                 this member is not the host (any more); nothing happened; ask the present host
+├── NotHost                 nobody hosts, or not this member (any more); nothing happened; ask again
 ├── OutcomeUnknown          it may have happened or not; look at the state before trying again
 ├── Refused                 the host or its server function said no; nothing happened
 ├── LossNotAccepted         going on alone would lose what is known to be accepted; nothing happened
 ├── Superseded              the others went on as another generation; open the storage again to rejoin
 ├── WrongVersion            the cluster's rules or library are newer, or older, than this program knows; update it
 ├── NotAdmitted             joining failed: invite used up, expired or refused, or wrong version of the game
-├── Unreachable             nobody answered at the addresses given
+├── Unreachable             nobody answered at the addresses given, or the ticket's invite was closed
 ├── Closed                  this member is closed or has stopped; nothing happened
 ├── PortInUse               another program holds the port; choose another or 0
 ├── StorageInUse            another process has this storage open
@@ -37,7 +37,8 @@ class UsageError(FailoverError):
 
 
 class BadTicket(UsageError):
-    """The text is no ticket, is cut off or mistyped, or has expired. Ask for a new one."""
+    """The text is no ticket, is cut off or mistyped, or is for another cluster than this storage. Ask for a new
+    one, or use a new storage for it. (A ticket whose time is over is `NotAdmitted`.)"""
 
 
 class BadAddress(UsageError):
@@ -49,7 +50,8 @@ class BadSettings(UsageError):
 
 
 class NotHost(FailoverError):
-    """This member is not the host, or not any more. The command did not happen; a request to the host may."""
+    """Nothing happened. From `Member.request`: there was nobody to ask in all its time; ask again. From a `Host`:
+    its tenure is over; whoever asked asks the next host by itself."""
 
 
 class OutcomeUnknown(FailoverError):
@@ -80,7 +82,8 @@ class NotAdmitted(FailoverError):
 
 
 class Unreachable(FailoverError):
-    """Nobody answered at the addresses given. Check that the game runs, and that UDP passes the firewall."""
+    """Nobody answered at the addresses given. Check that the game runs, and that UDP passes the firewall. Or the
+    ticket's invite was closed (the removal of a member closes all): ask for a new ticket."""
 
 
 class Closed(FailoverError):
@@ -123,7 +126,10 @@ class MachineFailed(FailoverError):
 
     def __init__(self, method: str, index: int, message: str) -> None:
         """Say where it happened and what was raised."""
-        super().__init__(f"{method} raised at log index {index}: {message}")
+        super().__init__(
+            f"{method} raised at log index {index}: {message}; mend the machine, then open the same storage "
+            "again: it goes on from there"
+        )
         self.method = method
         self.index = index
 

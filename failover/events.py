@@ -40,7 +40,7 @@ class HostChanged:
     election_ms: float
     """From there to the first entry of the new host."""
     reason: str
-    """`founded`, `handed over` or `silent`."""
+    """`founded` (the first host that this member has met since it was opened), `handed over` or `silent`."""
 
 
 @dataclass(frozen=True, slots=True)

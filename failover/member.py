@@ -17,7 +17,7 @@ import trio
 from failover import codes
 from failover.codes import CODE_S, INVITE_LONGER_S
 from failover.confirming import fingerprint
-from failover.errors import NotHost, UsageError
+from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.events import Event, JoinRequested
 from failover.fitness import Fitness
 from failover.generations import Loss
@@ -193,6 +193,7 @@ class Member:
 
         Raises:
             OutcomeUnknown: no host in time; ask again.
+            UsageError: the number of uses.
         """
         if not 1 <= uses <= USES_MAX:
             raise UsageError(f"an invite lets in 1 to {USES_MAX} members, not {uses}")
@@ -200,7 +201,10 @@ class Member:
         expires_at = int(world.unix_time() + expires_s) if expires_s else 0
         invite = OpenInvite(world.entropy(INVITE_ID_SIZE), world.entropy(INVITE_SECRET_SIZE), uses, expires_at)
         await self._life.act(invite)
-        await self._life.read_barrier()  # a member that was just resumed does not know the others yet
+        with trio.move_on_after(self._running.settings.request_timeout_s) as in_time:
+            await self._life.read_barrier()  # a member that was just resumed does not know the others yet
+        if in_time.cancelled_caught:
+            raise OutcomeUnknown("no host in time; ask again")
         return self._running.neighbours.ticket(invite, self._running.whereabouts.info()).text()
 
     async def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> str:
@@ -216,6 +220,7 @@ class Member:
         Raises:
             OutcomeUnknown: no host in time; ask again.
             PortInUse, Unreachable: no socket for it; use a ticket.
+            UsageError: the number of uses, or the time.
         """
         codes.check(uses, valid_s)
         ticket = await self.invite(uses=uses, expires_s=valid_s + INVITE_LONGER_S)
@@ -329,6 +334,7 @@ class Member:
 
         Raises:
             UsageError: no member of that generation was met.
+            Refused: a quorum there went on without this member, which cannot come back with another past.
             Closed: this member is closed.
         """
         self._life.check_open()
@@ -405,15 +411,20 @@ async def open_member(
     Raises:
         BadTicket, Unreachable, NotAdmitted: joining failed; nothing of it is kept but the member's key.
         WrongVersion: this program does not know the rules that the cluster plays; nothing was changed.
-        StorageInUse, StorageCorrupt, StorageMissing, StorageFailed: see there; nothing was changed.
+        StorageInUse, StorageCorrupt, StorageFailed: see there; nothing was changed.
+        StorageMissing: there is nothing to resume, no ticket and no `found`; what was made is an empty file.
         StorageCopied: the storage is a copy or an old backup. Where that is found out later, by another member,
             it is the error of the event `Stopped`.
         PortInUse, BadAddress: the socket could not be opened, or one of `addresses` is none.
         MachineFailed: the machine could not be restored from the storage.
         BadSettings: a file that `settings.net` asks for cannot be made.
 
-    A stored state is restored before anything else in this thread runs on: 64 MiB in a second or less, as fast as
+    A stored state is restored before anything else in this thread runs on: 64 MiB in about a second, as fast as
     the machine is. A program that must not stand still for that uses `start_member`.
+
+    For the whole process, `sys.setswitchinterval` is lowered to 0.1 ms where there is a thread for the disk or for
+    the member, and what is there already is kept out of garbage collections until the block is left (`gc.freeze`,
+    so that no collection costs a heartbeat); `Surroundings(tends_garbage=False)` leaves the collector alone.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
     """

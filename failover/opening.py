@@ -159,7 +159,7 @@ async def open_identity(
 ) -> Opened:
     """Resume what the storage holds, else join with the ticket, else found, else say what is missing."""
     parsed = Ticket.parse(ticket) if ticket is not None else None
-    _check_start(storage, parsed, found=found)
+    _check_start(storage, parsed, found=found, is_witness=is_witness)
     _check_kind(storage, is_witness=is_witness)
     identity = storage.identity()
     if identity is None:
@@ -200,14 +200,19 @@ async def open_identity(
     return Opened(identity, known, peers, info, incarnations[1], has_joined, tuple(given), rejoined)
 
 
-def _check_start(storage: Storage, ticket: Ticket | None, *, found: bool) -> None:
+def _check_start(storage: Storage, ticket: Ticket | None, *, found: bool, is_witness: bool) -> None:
     """Refuse where there is nothing to start from, or a ticket that is for somebody else."""
     identity = storage.identity()
     if storage.get_note(NOTE_CLUSTER) is None and ticket is None and not found:
+        again = "founding or joining was interrupted in this storage: "
+        way = (
+            "the ticket of the game that it is to witness"
+            if is_witness
+            else "a ticket to join with, or found=True"
+        )
         raise StorageMissing(
-            "the storage is new: give a ticket to join a cluster with, or found=True to found one"
-            if identity is None
-            else "founding or joining was interrupted in this storage: give the ticket or found=True again"
+            f"{'there is nothing in this storage yet: ' if identity is None else again}give {way}"
+            " (or look whether you meant another storage)"
         )
     if ticket is not None and identity is not None and identity.cluster != ticket.cluster:
         raise BadTicket("the ticket is for another cluster than this storage; use a new storage for it")

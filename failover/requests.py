@@ -94,6 +94,10 @@ class Requests:
         # What the library itself asks for may be asked again whatever became of it; there it makes no difference.
         if is_system or (pending is not None and pending.asked_term):
             raise OutcomeUnknown(f"no answer within {timeout_s:g} s; it may have happened, look at the state")
+        if pending is None and self._host is not None:
+            raise NotHost(
+                f"others of this member's requests were under way all of {timeout_s:g} s; nothing happened"
+            )
         raise NotHost(f"there was no host to ask within {timeout_s:g} s; nothing happened")
 
     async def _until_answered(self, pending: _Pending) -> None:

@@ -141,7 +141,8 @@ class MemberThread:
     # --- the unreliable lane: from any thread, at once ---
 
     def send_unreliable(self, body: bytes, to: MemberId | Literal["host", "all"] = "host") -> None:
-        """`Member.send_unreliable`, by way of the member's thread. Never blocks; dropped if the member is closed.
+        """`Member.send_unreliable`, by way of the member's thread. Never blocks. Dropped if the member is closed,
+        or if 256 newer ones wait for that thread; these are not counted.
 
         Raises:
             UsageError: the size, or nobody to send to.

@@ -91,5 +91,7 @@ def read_reply(data: bytes) -> tuple[int, int, Reader]:
     except failover.MalformedBytes:
         code, index = MALFORMED, 0
     if code == MALFORMED:
-        raise failover.FailoverError("the members run different versions: the command was not understood")
+        raise failover.FailoverError(
+            "an older program applied this and did not understand it; nothing happened: update it"
+        )
     return code, index, reader

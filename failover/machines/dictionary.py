@@ -81,6 +81,7 @@ class Dictionary(Reads[K, V]):
     - `UsageError`: no key, no value, or too large for one command; nothing happened.
     - `Full`: there is no room in the state; nothing happened.
     - `OutcomeUnknown`: no answer in time; it may have happened, once, or may happen yet.
+    - `NotHost`: there was nobody to ask in all the time; nothing happened.
     - `Closed`: the member was closed or had stopped before; nothing happened.
 
     Cancelled, it may happen or not, at most once.

@@ -281,7 +281,8 @@ class Queue:
                 hold_us = round(self._hold_s * 1_000_000)
                 code, index, rest = await self._ask(encode(queue_machine.HELLO, number(hold_us)))
                 if code == FULL:
-                    raise Full("too many processes take from this queue")
+                    most = queue_machine.TAKERS_MAX
+                    raise Full(f"{most} processes take from this queue already; close one, then ask again")
                 await self._seen(index)
                 self._taker, self._renewed_at = rest.take_untrusted(8), trio.current_time()
             return self._taker

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
+from failover.errors import BadSettings
 from failover.raft.messages import HINT_MAX
 
 LEASE_FRACTION = 0.81
@@ -13,6 +16,19 @@ The promise is granted after the heartbeat was sent at s, and ends no earlier th
 the promising clock runs 10 % fast; the lease ends no later than s + L / 0.9 when the leader's runs 10 % slow.
 P / 1.1 > L / 0.9 needs L < 0.818 P.
 """
+
+_A_MOMENT_S: Final = 0.001
+_BOUNDS: Final = {
+    **dict.fromkeys(("heartbeat_s", "promise_s", "promise_ceiling_first_s", "margin_s"), (_A_MOMENT_S, math.inf)),
+    **dict.fromkeys(("repeat_min_s", "write_stall_s", "hand_over_s", "voter_grace_s"), (_A_MOMENT_S, math.inf)),
+    **dict.fromkeys(("stagger_s", "notice_s", "swap_dwell_s", "fitter_dwell_s", "fitter_rest_s"), (0, math.inf)),
+    **dict.fromkeys(("batch_bytes", "window_messages", "window_bytes", "uncommitted_bytes"), (1, math.inf)),
+    **dict.fromkeys(("snapshot_entries", "snapshot_bytes"), (1, math.inf)),
+    **dict.fromkeys(("kept_entries", "kept_bytes"), (0, math.inf)),
+    "swap_margin": (1, HINT_MAX),
+    "fitter_margin": (0, HINT_MAX),
+}
+"""The least and the most that each may be by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +86,22 @@ class Timing:
     """... and no sooner than so long after it became host, or last tried."""
 
     def __post_init__(self) -> None:
-        assert 0 < self.heartbeat_s < self.promise_s * LEASE_FRACTION - self.margin_s, "heartbeats renew the lease"
-        assert self.promise_s <= self.promise_max_s
-        assert 0 < self.promise_ceiling_first_s <= self.promise_max_s
-        assert self.margin_s > 0
-        assert self.kept_entries <= self.snapshot_entries
-        assert self.voter_grace_s > 0
-        assert 1 <= self.swap_margin <= HINT_MAX and self.swap_dwell_s >= 0, "a swap gains something"
-        assert 0 <= self.fitter_margin <= HINT_MAX
-        assert self.fitter_dwell_s >= 0 and self.fitter_rest_s >= 0
+        """Refuse what cannot work."""
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= (value := getattr(self, name)) <= most:
+                above = "" if most == math.inf else f" and at most {most}"
+                raise BadSettings(f"{name} = {value} must be at least {least}{above}")
+        usable_s = self.promise_s * LEASE_FRACTION - self.margin_s
+        if not self.heartbeat_s < usable_s:
+            raise BadSettings(
+                f"heartbeat_s = {self.heartbeat_s} must be below {usable_s:.4f}, which is what "
+                f"promise_s = {self.promise_s} and margin_s = {self.margin_s} leave of the lease that it renews"
+            )
+        for name, bound in (
+            ("promise_s", "promise_max_s"),
+            ("promise_ceiling_first_s", "promise_max_s"),
+            ("kept_entries", "snapshot_entries"),
+        ):
+            value, most = getattr(self, name), getattr(self, bound)
+            if not value <= most:
+                raise BadSettings(f"{name} = {value} must be at most {bound} = {most}")

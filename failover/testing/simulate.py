@@ -90,7 +90,7 @@ def simulate(
 
     Raises:
         Violation: a guarantee was broken, by the library or by the game. The text has the seed, the last that
-            happened, and the line that replays it.
+            happened, and the line that replays it (`settings` and `faults` in it are those that were given).
 
     Your code must draw from `play`'s dice, wait with `trio.sleep`, and look at no clock but `host.time` and
     `context.time`; threads and sockets have no place in virtual time.
@@ -121,7 +121,10 @@ def simulate(
         try:
             return trial.run()
         except Exception as error:
-            options = {"serve": serve, "play": play, "check": check, "faults": faults, "witness": witness or None}
+            options: dict[str, object] = {"serve": serve, "play": play, "check": check}
+            options["witness"] = witness or None
+            options["settings"] = settings and _Named("settings")
+            options["faults"] = faults and _Named("faults")
             replay = _replay(machine, seed, seconds, members, **options)
             last = "\n".join(list(trial.simulation.last_lines)[-LINES_SHOWN:])
             text = f"seed {seed}: {error}\n\nwhat happened last:\n{last}\n\nreplay it:\n{replay}"
@@ -144,6 +147,13 @@ def _replay(machine: object, seed: int, seconds: float, members: int, **options:
     given = [f"{name}={_name(value)}" for name, value in options.items() if value is not None]
     arguments = [_name(machine), *given, f"members={members}", f"seconds={seconds:g}", f"seeds=[{seed}]"]
     return f"failover.testing.simulate({', '.join(arguments)}, trace=print)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What the caller gave, and gives again; it has no name of its own."""
+
+    __name__: str
 
 
 def _name(value: object) -> str:

@@ -8,6 +8,7 @@ import pytest
 from cluster import cluster_of
 from harness import FAR, TIMING, A, B, Bench, C, D, E, append, beat, entry, log_of, vote
 
+from failover.errors import BadSettings
 from failover.ids import LogIndex, Term
 from failover.raft.core import Role
 from failover.raft.membership import Membership
@@ -161,7 +162,7 @@ def test_answers_that_come_ever_so_late_break_nothing():
 
 def test_the_round_trip_must_fit_into_the_promise_or_the_settings_are_refused():
     """broadcastTime << electionTimeout: heartbeats must renew the lease before it ends."""
-    with pytest.raises(AssertionError):
+    with pytest.raises(BadSettings, match=r"heartbeat_s = 0.06 must be below"):
         Timing(heartbeat_s=0.060, promise_s=0.075)
 
 
