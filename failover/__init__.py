@@ -6,6 +6,7 @@ General layout, from the front door inwards:
   with their own loop. `machine` says what a game brings, `host` what its server function holds, `events` what it
   hears, `status` what it can look at, `settings` what it can choose, `errors` what can go wrong.
 - `opening` founds, joins or resumes; `running` puts the parts of a member together, runs them and ends them.
+- `interrupts` keeps Ctrl+C out of the middle of things.
 - `surroundings` is what a member takes from the world outside: time and chance; a simulation gives its own.
 - `life` is one member between opening and closing. It ties together `hosting` (runs the server function and
   takes in requests; `changing` decides on members, invites and secrets, `confirming` asks the application about

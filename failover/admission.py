@@ -13,6 +13,7 @@ from failover.copies import found_out
 from failover.directory import Directory
 from failover.errors import FailoverError, NotAdmitted, Refused, Unreachable
 from failover.ids import MemberId
+from failover.interrupts import unbroken
 from failover.line import Line
 from failover.net.custom import NamedTransport, name_of
 from failover.net.endpoint import Transport
@@ -36,6 +37,7 @@ ASK_AGAIN_S = 0.25
 """A lost answer costs this long; asking twice admits once."""
 
 
+@unbroken
 class Admission:
     """The member's side: brings a guest's wish before the host, and its answer back."""
 
@@ -188,6 +190,7 @@ def _raise_unreachable(contacts: Sequence[Contact], transport: Transport) -> Non
     )
 
 
+@unbroken
 async def _take_in(
     peers: Peers, transport: Transport, heard: _Heard, scope: trio.CancelScope, clock: Callable[[], float]
 ) -> None:

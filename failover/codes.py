@@ -12,6 +12,7 @@ from collections.abc import Callable
 import trio
 
 from failover.errors import Unreachable, UsageError
+from failover.interrupts import unbroken
 from failover.net import short_codes
 from failover.net.code_exchange import TICKET_TEXT_MAX
 from failover.net.code_giver import Giver
@@ -38,6 +39,7 @@ def check(uses: int, valid_s: float) -> None:
         raise UsageError(f"a short code is good for 1 to {CODE_MAX_S:g} seconds, not {valid_s:g}")
 
 
+@unbroken
 class CodeDesk:
     """Keeps at most one code of this member open."""
 
@@ -109,6 +111,7 @@ class CodeDesk:
             rendezvous.close()
 
 
+@unbroken
 async def ticket_by_code(code: str, *, bind: str = "0.0.0.0", surroundings: Surroundings | None = None) -> str:  # noqa: S104
     """Find the member on this LAN that gave a short code, and get its ticket. `open_member(ticket=code)` does so.
 

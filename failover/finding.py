@@ -15,6 +15,7 @@ from typing import NoReturn
 import trio
 
 from failover.ids import MemberId
+from failover.interrupts import unbroken
 from failover.net.addresses import Address
 from failover.net.discovery import RANDOM_SIZE, Recogniser, announcement, is_near
 from failover.net.peers import Peers
@@ -37,6 +38,7 @@ FRESH_S = 10.0
 """Own addresses and the gate are looked at so often while a note is up."""
 
 
+@unbroken
 class Finding:
     """One per member.
 

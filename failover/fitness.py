@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import psutil
 import trio
 
+from failover.interrupts import unbroken
 from failover.raft.messages import HINT_MAX, UNKNOWN_HINT
 
 log = logging.getLogger("failover")
@@ -107,6 +108,7 @@ async def look_from_thread() -> Computer:
     return await trio.to_thread.run_sync(look_at_this_computer, abandon_on_cancel=True)
 
 
+@unbroken
 class FitnessWatch:
     """Gives the core this member's hint, now and then."""
 

@@ -19,6 +19,7 @@ from failover.driver import Driver
 from failover.errors import LossNotAccepted, Refused, Superseded, UsageError
 from failover.events import Event, GenerationBegan, GenerationMet
 from failover.ids import GENERATION_SIZE, Generation, LogIndex, MemberId
+from failover.interrupts import unbroken
 from failover.neighbours import Neighbours
 from failover.raft.new_generation import begin_generation, last_terms, why_not_alone
 from failover.records import RECORDS, TERMS_MAX, Ancestor, Caller, NewGeneration, TermEnd
@@ -66,6 +67,7 @@ class _Met:
     """What of this member's own log may be in the other generation, too."""
 
 
+@unbroken
 class Generations:
     """One member's."""
 

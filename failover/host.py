@@ -16,6 +16,7 @@ import trio
 
 from failover.errors import NotHost, OutcomeUnknown, UsageError
 from failover.ids import Epoch, LogIndex, MemberId
+from failover.interrupts import unbroken
 from failover.records import COMMAND_SIZE_MAX, Caller, Mark
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class Commit:
     reply: bytes | None = None
 
 
+@unbroken
 class Request:
     """A request of some member to this host. One request, at most one command."""
 
@@ -185,6 +187,7 @@ def propose(tenure: Tenure, command: bytes, answering: Request | None) -> LogInd
     return index
 
 
+@unbroken
 class Host:
     """This member is the host, for as long as its tenure lasts."""
 
@@ -316,6 +319,7 @@ class Host:
         return commit.reply
 
 
+@unbroken
 class _Requests:
     """No generator: one that is left in the middle would be the garbage collector's to unwind."""
 

@@ -17,6 +17,7 @@ from failover.driver import Driver
 from failover.errors import FailoverError
 from failover.host import WAITING_MAX, Host, Request, Tenure
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.interrupts import unbroken
 from failover.keys import Fate, digest_of
 from failover.lane import Lane
 from failover.levels import why_not_yet
@@ -47,6 +48,7 @@ async def propose_all(host: Host) -> None:
         await request.propose()
 
 
+@unbroken
 class Hosting:
     """One member's tenures, one after another."""
 
@@ -142,6 +144,12 @@ class Hosting:
                 error = ServeReturned("the server function returned; it must run until it is cancelled")
         except Exception as raised:  # whatever it is, this member must not stay host with nobody serving
             error = raised
+        except BaseException:  # Ctrl+C in a task of its own: the block ends, and that hands over
+            self._nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await tenure.over.wait()
+            self._driver.host_stopped()
+            raise
         if error is None:
             self._failures = 0
         elif self.tenure is tenure:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 import trio
 
 from failover.events import BecomeHost, Event, EventsDropped, StopHost, Stopped
+from failover.interrupts import unbroken
 
 EVENTS_MAX = 256
 
 log = logging.getLogger("failover")
 
 
+@unbroken
 class EventQueue:
     """Events wait here. Role events are level: of a tenure that is over, a slow reader sees the end alone."""
 
@@ -82,6 +84,7 @@ class EventQueue:
         self._dropped += 1
 
 
+@unbroken
 class EventReader:
     """Takes the events one at a time, so that a loop that is left loses none. Ends after `Stopped`."""
 

@@ -22,6 +22,7 @@ from failover.driver import Driver
 from failover.errors import NotHost, UsageError
 from failover.host import Tenure
 from failover.ids import MEMBER_ID_SIZE, Epoch, MemberId, Term
+from failover.interrupts import unbroken
 from failover.net import frames
 from failover.net.frames import UNRELIABLE_SIZE_MAX, Way
 from failover.replica import Replica
@@ -219,6 +220,7 @@ class Lane:
         self.for_host.wake()
 
 
+@unbroken
 class MemberReader:
     """Takes one at a time; ends when the member has stopped."""
 
@@ -238,6 +240,7 @@ class MemberReader:
         return item
 
 
+@unbroken
 class HostReader:
     """Takes one at a time for the server function of one tenure, and refuses when that is over."""
 

@@ -27,6 +27,7 @@ from failover.events import (
 from failover.generations import Generations
 from failover.hosting import Hosting, Serve
 from failover.ids import Epoch, LogIndex, MemberId, Term
+from failover.interrupts import unbroken
 from failover.lane import Lane
 from failover.neighbours import Neighbours
 from failover.raft.effects import ReadAnswer, SnapshotMeta, StopReason
@@ -61,6 +62,7 @@ DIGESTS_KEPT = 8
 READ_AGAIN_S = 0.1
 
 
+@unbroken
 class Life:
     """Implements `driver.Upstairs` over the replica, the hosting and the asking side."""
 

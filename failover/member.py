@@ -24,6 +24,7 @@ from failover.generations import Loss
 from failover.hosting import Serve
 from failover.ids import Epoch, Generation, MemberId
 from failover.inbox import EventQueue, EventReader
+from failover.interrupts import unbroken
 from failover.invites import Invite, open_invites
 from failover.lane import Unreliable
 from failover.levels import versions_of
@@ -49,6 +50,7 @@ log = logging.getLogger("failover")
 INVITE_ID_SIZE, INVITE_SECRET_SIZE = 16, 32
 
 
+@unbroken
 class Member:
     """This member of its cluster. Made by `open_member`; used from the trio loop that opened it."""
 
@@ -367,6 +369,7 @@ class Member:
         await self._life.leave()
 
 
+@unbroken
 @asynccontextmanager
 async def open_member(
     machine: StateMachine,
@@ -426,7 +429,9 @@ async def open_member(
     the member, and what is there already is kept out of garbage collections until the block is left (`gc.freeze`,
     so that no collection costs a heartbeat); `Surroundings(tends_garbage=False)` leaves the collector alone.
 
-    Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership.
+    Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership. Ctrl+C
+    ends the block in the same way. It is put off while the library, the machine or the server function runs, until
+    the program waits for something; so it cannot break a loop there that never ends.
     """
     if not _is_name(name):
         raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")

@@ -16,6 +16,7 @@ import trio
 from failover.clock import Clock
 from failover.errors import Unreachable
 from failover.ids import MemberId
+from failover.interrupts import unbroken
 from failover.net.addresses import Address
 from failover.net.names import NAMES_MAX, Name, is_worth_a_try
 from failover.net.tickets import ADDRESSES_PER_CONTACT_MAX, Contact, Ticket
@@ -38,6 +39,7 @@ class _Entry:
     is_known: bool
 
 
+@unbroken
 class NameBook:
     """What name servers said.
 

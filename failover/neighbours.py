@@ -15,6 +15,7 @@ from failover.departures import Addresses, Departures
 from failover.directory import EPOCHS_MAX, Directory
 from failover.driver import Driver
 from failover.ids import Generation, MemberId
+from failover.interrupts import unbroken
 from failover.joining import NOTE_CLUSTER
 from failover.levels import Kinds
 from failover.naming import NameBook
@@ -47,6 +48,7 @@ NOBODY_S = 10.0
 """After so long without a word of anybody a member says in the log what may be the matter."""
 
 
+@unbroken
 class Neighbours:
     """Keeps the net and the note in step with the directory and the membership in force."""
 

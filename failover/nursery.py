@@ -7,7 +7,10 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from failover.interrupts import unbroken
 
+
+@unbroken
 @asynccontextmanager
 async def open_hidden_nursery() -> AsyncIterator[trio.Nursery]:
     """`trio.open_nursery`, for code whose callers write `except Unreachable:` or `except KeyboardInterrupt:`."""

@@ -18,6 +18,7 @@ from failover.fitness import Fitness, FitnessWatch
 from failover.hosting import Serve
 from failover.ids import MemberId
 from failover.inbox import EventQueue
+from failover.interrupts import unbroken
 from failover.life import Life
 from failover.line import Line
 from failover.machine import StateMachine
@@ -46,6 +47,7 @@ FIRST_STATE_S = 30.0
 FIRST_STATE_LOOK_S = 1.0
 
 
+@unbroken
 class Running:
     """The parts of one member, put together. `Member` shows what of it is for the application."""
 
@@ -149,15 +151,10 @@ class Running:
         """Run the member's own tasks around the block. They outlive its cancellation, for the hand-over."""
         tasks = (self._read, self._keep_time, self._attend)
         scopes = [trio.CancelScope(shield=True) for _ in tasks]
-
-        async def run(scope: trio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
-            with scope:
-                await task()
-
         with self._little_garbage():
             try:
                 for scope, task in zip(scopes, tasks, strict=True):
-                    self._nursery.start_soon(run, scope, task)
+                    self._nursery.start_soon(self._shielded, scope, task)
                 self._begin()
                 if self.opened.has_joined:
                     await self._state_has_come()
@@ -190,13 +187,16 @@ class Running:
 
     # --- tasks ---
 
+    async def _shielded(self, scope: trio.CancelScope, task: Callable[[], Awaitable[None]]) -> None:
+        with scope:
+            await task()
+
     async def _read(self) -> None:
         await self._guarded(self.driver.read)
 
     async def _keep_time(self) -> None:
         await self._guarded(self.driver.keep_time)
 
-    @trio.lowlevel.enable_ki_protection  # Ctrl+C belongs to the block, never into the middle of a round
     async def _guarded(self, pump: Callable[[], Awaitable[None]]) -> None:
         try:
             with trio.CancelScope() as scope:

@@ -23,6 +23,7 @@ import trio
 from failover.driver import Driver
 from failover.errors import StorageFailed
 from failover.ids import LogIndex, MemberId, Term
+from failover.interrupts import unbroken
 from failover.pieces import PieceWatch
 from failover.raft.effects import SnapshotMeta
 from failover.raft.messages import InstallSnapshot
@@ -190,6 +191,7 @@ class _Copy:
     source: FileSource
 
 
+@unbroken
 class Snapshots:
     """One member's snapshots."""
 

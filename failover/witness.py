@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 
 from failover.events import Event
 from failover.host import Host
+from failover.interrupts import unbroken
 from failover.member import Member, open_member
 from failover.net.endpoint import Transport
 from failover.opaque import Opaque
@@ -24,6 +25,7 @@ from failover.storage.contract import Storage
 from failover.surroundings import Surroundings
 
 
+@unbroken
 class Witness:
     """This witness of its cluster. Made by `open_witness`; used from the trio loop that opened it."""
 
@@ -67,6 +69,7 @@ class Witness:
         await self._member.leave()
 
 
+@unbroken
 @asynccontextmanager
 async def open_witness(
     *,

@@ -129,6 +129,7 @@ class UdpRendezvous:
         """See `Rendezvous.wait_readable`."""
         async with trio.open_nursery() as nursery:
 
+            @trio.lowlevel.enable_ki_protection  # see `failover.interrupts`
             async def wait(each: socket.socket) -> None:
                 await trio.lowlevel.wait_readable(each)
                 nursery.cancel_scope.cancel()

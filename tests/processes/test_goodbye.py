@@ -26,7 +26,7 @@ def test_a_host_that_ends_hands_over(open_cluster, tmp_path, way):
     status, errors = host.wait_for_end(5)
     assert status == (130 if way == "SIGINT" else 0), errors
     changed = wait_for_event(cluster, survivors[0], "HostChanged", 5, after=1)
-    assert changed["reason"] == "'handed over'"
+    assert changed["reason"] == "'handed over'", [c.ask("look")["events"] for c in survivors] + [errors]
     time.sleep(0.5)
     for child, number in loads:
         child.ask("unload")
