@@ -80,7 +80,7 @@ def memory(rows: Rows) -> plt.Figure:
         (row,) = [r for n, r in rows.items() if n.startswith(f"memory of {who} after") and len(r["samples"]) > 1]
         plot.plot(*zip(*row["samples"], strict=True), color=COLOURS[who], marker="o", label=who)
     plot.set_xscale("log")
-    plot.set_ylim(bottom=0)
+    plot.set_ylim(0, 1.1 * plot.dataLim.ymax)
     plot.xaxis.set_major_formatter("{x:,.0f}")
     plot.set_xlabel("commits")
     plot.set_ylabel("MiB resident")
