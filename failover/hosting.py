@@ -144,7 +144,8 @@ class Hosting:
                 error = ServeReturned("the server function returned; it must run until it is cancelled")
         except Exception as raised:  # whatever it is, this member must not stay host with nobody serving
             error = raised
-        except BaseException:  # Ctrl+C in a task of its own: the block ends, and that hands over
+        except (KeyboardInterrupt, SystemExit, BaseExceptionGroup):
+            # In a task of its own, or its word that the program ends: the block ends, and that hands over.
             self._nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await tenure.over.wait()

@@ -11,6 +11,7 @@ from failover.events import Event, HostChanged, QuorumLost, QuorumRegained
 from failover.ids import Epoch, Generation, MemberId, Term
 from failover.raft.core import Core
 from failover.raft.effects import StopReason
+from failover.raft.messages import Release
 from failover.raft.role import Role
 
 TIMELINE_MAX = 8
@@ -45,6 +46,8 @@ class HostWatch:
         self._term_seen = core.term
         self._old_heard_at = clock()
         self._election_seen_at: float | None = None
+        self._was_released = False
+        """Whether the old host was known to have given its promises back when the election was seen."""
         self._own_end: StopReason | None = None
         """Why the last tenure of this member ended; None once another host began."""
         self._quorum_lost = False
@@ -55,8 +58,7 @@ class HostWatch:
         core = self._core
         if core.term != self._term_seen or core.role in (Role.PRE_CANDIDATE, Role.CANDIDATE):
             self._term_seen = core.term
-            if self._election_seen_at is None:
-                self._election_seen_at = now
+            self._see_election(now)
         elif core.leader is not None and core.term == self.term:
             self._election_seen_at = None
             self._old_heard_at = now if core.leader == core.me else core.leader_heard_at
@@ -74,7 +76,7 @@ class HostWatch:
             return
         now = self._clock()
         first = self.term == 0 and self.host is None
-        began = self._election_seen_at if self._election_seen_at is not None else now
+        began = self._see_election(now)
         silence_ms = 0.0 if first else max(0.0, began - self._old_heard_at) * 1_000
         election_ms = (now - began) * 1_000
         reason = "founded" if first else "handed over" if self._was_handed_over(silence_ms) else "silent"
@@ -86,6 +88,14 @@ class HostWatch:
             self._quorum_is_back()
         self._emit(event)
 
+    def _see_election(self, now: float) -> float:
+        """There is one; returns since when. All of it may come in one round, to who was late."""
+        if self._election_seen_at is None:
+            self._election_seen_at = now
+            old = None if self.host is None else Release(self.host, self.term)
+            self._was_released = old is not None and not self._core.promise.is_made_to(old)
+        return self._election_seen_at
+
     def tenure_ended(self, reason: str) -> None:
         """This member was host, and is no more."""
         self._own_end = StopReason(reason)
@@ -94,7 +104,8 @@ class HostWatch:
         # A former host knows; it heard itself to the end, so its own silence says nothing.
         if self._own_end is not None:
             return self._own_end == StopReason.HANDED_OVER
-        return silence_ms < HANDED_OVER_MS
+        # Who was asked for its vote knows, however late it was; others go by the silence.
+        return self._was_released or silence_ms < HANDED_OVER_MS
 
     def _quorum_is_back(self) -> None:
         self._quorum_lost = False

@@ -54,6 +54,10 @@ class Promise:
         """
         self._until.pop(release, None)
 
+    def is_made_to(self, holder: Release) -> bool:
+        """Whether there was one in its term that it did not give back; it may be over."""
+        return holder in self._until
+
     def until(self) -> float:
         """When the last promise ends."""
         return max(self._restart_until, max(self._until.values(), default=-math.inf))

@@ -89,8 +89,8 @@ class Timing:
         """Refuse what cannot work."""
         for name, (least, most) in _BOUNDS.items():
             if not least <= (value := getattr(self, name)) <= most:
-                above = "" if most == math.inf else f" and at most {most}"
-                raise BadSettings(f"{name} = {value} must be at least {least}{above}")
+                limit = "" if most == math.inf else f" and at most {most}"
+                raise BadSettings(f"{name} = {value} must be at least {least}{limit}")
         usable_s = self.promise_s * LEASE_FRACTION - self.margin_s
         if not self.heartbeat_s < usable_s:
             raise BadSettings(

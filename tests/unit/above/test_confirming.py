@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import trio
 from tally import founded, member, until
-from test_membership import SECRETS, A, B, C, apply
 
 import failover
 from failover.confirming import GIVEN_UP_S, QUESTIONS_MAX, REMEMBERED_S, Confirming, Verdict, fingerprint
@@ -17,6 +16,7 @@ from failover.ids import MemberId
 from failover.net.peers import Secrets
 from failover.records import Admit, BeginEpoch, Depart, MemberInfo, OpenInvite
 from failover.replica import Replica
+from tests.unit.above.test_membership import SECRETS, A, B, C, apply
 
 ASKS = failover.Settings(confirm_identity=True, confirm_within_s=20.0)
 JOINER = MemberInfo(B, "ben", ())
