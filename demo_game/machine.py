@@ -57,12 +57,7 @@ class Hexhold:
 
     def apply(self, command: bytes, context: failover.Context) -> bytes:
         """Carry out one order; the reply is `Accepted` or `Refused`, coded."""
-        try:
-            order = decode_order_untrusted(command)
-        except Malformed as error:
-            return encode_reply(Refused(f"this is no command of Hexhold: {error}"))
-        # Times of the state are whole: this is the border that no float passes.
-        self._table, reply = carry_out(self._table, order, context.sender, int(context.time * 1_000))
+        self._table, reply = carry_out_untrusted(self._table, command, context.sender, whole_ms(context.time))
         return encode_reply(reply)
 
     def view(self) -> Table:
@@ -92,6 +87,20 @@ def _pieces(table: Table) -> Iterator[bytes]:
 def digest_of(table: Table) -> bytes:
     """Return the digest of a table: equal for equal tables."""
     return hashlib.sha256(encode(table)).digest()[:16]
+
+
+def whole_ms(time: float) -> int:
+    """Return cluster seconds in ms: times of the state are whole, and this is the border that no float passes."""
+    return int(time * 1_000)
+
+
+def carry_out_untrusted(table: Table, body: bytes, sender: bytes | None, now_ms: int) -> tuple[Table, Reply]:
+    """Return the table after an order's bytes, and the answer; bytes that are no order are refused."""
+    try:
+        order = decode_order_untrusted(body)
+    except Malformed as error:
+        return table, Refused(f"this is no command of Hexhold: {error}")
+    return carry_out(table, order, sender, now_ms)
 
 
 def carry_out(table: Table, order: Order, sender: bytes | None, now_ms: int) -> tuple[Table, Reply]:

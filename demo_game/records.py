@@ -18,6 +18,7 @@ from demo_game.table import Table
 
 if TYPE_CHECKING:
     import failover
+    from demo_game.kept import Kept
 
 DIGEST_EVERY = 8
 """A digest costs as much as coding the whole table, so only every so many entries get one."""
@@ -65,7 +66,7 @@ def parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 class Recorded:
     """A state machine that writes down every command it applied, with the reply."""
 
-    def __init__(self, machine: Hexhold, journal: Journal) -> None:
+    def __init__(self, machine: Hexhold | Kept, journal: Journal) -> None:
         self._machine = machine
         self._journal = journal
 

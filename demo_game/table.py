@@ -248,6 +248,11 @@ def clean(text: str, length_max: int) -> str:
     return " ".join(word for word in kept.split(" ") if word)[:length_max].rstrip(" ")
 
 
+def has_controls(text: str) -> bool:
+    """Tell whether a text holds characters that `clean` takes out: such as would move a terminal's cursor."""
+    return any(_is_control(ord(character)) for character in text)
+
+
 _CONTROLS: Final = (
     (0x00, 0x1F),  # C0: line breaks, escapes
     (0x7F, 0x9F),  # delete and C1
