@@ -10,4 +10,5 @@ transfers, sending, receiving, arriving, congestion    messages larger than a da
 tickets, addresses, timings            texts and numbers
 discovery, zeroconf_board    how members that moved recognise each other on a LAN
 short_codes, code_exchange (giver, seeker), rendezvous    how a code read aloud becomes a ticket
+titles, code_lister    which games say on the LAN that they are open
 """

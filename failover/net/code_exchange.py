@@ -10,6 +10,9 @@ time. So guesses are counted where they are judged: the giver judges one CONFIRM
 says nothing to a wrong one. The seeker, which could be asked to guess by anybody who answers, opens 8 exchanges at
 most. No answer is longer than its question, and the sockets reach no further than the LAN (`rendezvous`).
 
+A giver whose code is listed tells it to everybody on the LAN who asks: LIST ->  <- LISTED code, title. Others say
+nothing to that.
+
 Sans-IO: datagrams and times in, datagrams out through `transmit`. docs/explanation/short-codes.md has the reasons.
 """
 
@@ -23,19 +26,31 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from spake2 import SPAKE2_A, SPAKE2_B, SPAKEError
 from spake2.ed25519_basic import NotOnCurve
 
-from failover.errors import MalformedBytes
+from failover.errors import BadTicket, MalformedBytes
+from failover.net import short_codes
 from failover.net.addresses import Address
+from failover.net.titles import TITLE_SIZE_MAX
 
 MAGIC = b"foc\x01"
 """Begins every datagram; its last byte is the version."""
-SEEK, HERE, OPEN, ANSWER, CONFIRM, TICKET = range(1, 7)
-SIZES = {SEEK: 64, HERE: 40, OPEN: 128, ANSWER: 56, CONFIRM: 1152, TICKET: 1152}
+SEEK, HERE, OPEN, ANSWER, CONFIRM, TICKET, LIST, LISTED = range(1, 9)
+SIZES = {SEEK: 64, HERE: 40, OPEN: 128, ANSWER: 56, CONFIRM: 1152, TICKET: 1152, LIST: 136, LISTED: 136}
 """Of whole datagrams. A question is never shorter than its answer."""
 NONCE_SIZE, COOKIE_SIZE, ELEMENT_SIZE, MAC_SIZE, TAG_SIZE = 16, 16, 32, 32, 16
 _HEADER = 8
 _BODY = _HEADER + NONCE_SIZE
 TICKET_TEXT_MAX = SIZES[TICKET] - _BODY - TAG_SIZE - 2
-_CONTENT = {SEEK: 0, HERE: COOKIE_SIZE, OPEN: COOKIE_SIZE + ELEMENT_SIZE, ANSWER: ELEMENT_SIZE, CONFIRM: MAC_SIZE}
+_CODE_SIZE = 9
+"""Of its one form, with the dash."""
+_CONTENT = {
+    SEEK: 0,
+    HERE: COOKIE_SIZE,
+    OPEN: COOKIE_SIZE + ELEMENT_SIZE,
+    ANSWER: ELEMENT_SIZE,
+    CONFIRM: MAC_SIZE,
+    LIST: 0,
+    LISTED: _CODE_SIZE + 1 + TITLE_SIZE_MAX,
+}
 """Bytes after the nonce; zeros follow. A TICKET is full."""
 INFINITE = float("inf")
 
@@ -59,6 +74,26 @@ def split_untrusted(data: bytes) -> tuple[int, bytes, bytes]:
     if data.count(0, end) != len(data[end:]):
         raise MalformedBytes("padding")
     return kind, data[_HEADER:_BODY], data[_BODY:end]
+
+
+def listing(code: str, title: str) -> bytes:
+    """The body of a LISTED: the code in its one form, the title's size, the title, zeros."""
+    raw = title.encode()
+    assert len(code) == _CODE_SIZE and len(raw) <= TITLE_SIZE_MAX
+    return code.encode() + bytes([len(raw)]) + raw.ljust(TITLE_SIZE_MAX, b"\0")
+
+
+def split_listing_untrusted(body: bytes) -> tuple[str, str]:
+    """Code and title; the title is as it came. Raises MalformedBytes for what `listing` does not write."""
+    size, rest = body[_CODE_SIZE], body[_CODE_SIZE + 1 :]
+    try:
+        code, title = body[:_CODE_SIZE].decode("ascii"), rest[:size].decode()
+        is_code = short_codes.parse(code) == code
+    except (UnicodeDecodeError, BadTicket):
+        raise MalformedBytes("listed: not readable") from None
+    if not is_code or size > TITLE_SIZE_MAX or any(rest[size:]):
+        raise MalformedBytes("listed: not readable")
+    return code, title
 
 
 def confirmation(key: bytes, nonce: bytes) -> bytes:

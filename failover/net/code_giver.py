@@ -1,4 +1,7 @@
-"""The member that gave a short code: answers who calls, judges guesses, hands the ticket out. Sans-IO."""
+"""The member that gave a short code: answers who calls, judges guesses, hands the ticket out. Sans-IO.
+
+If it is listed, it tells the code to whoever asks, with a title.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from failover.net.code_exchange import (
     HERE,
     IDS,
     INFINITE,
+    LIST,
+    LISTED,
     OPEN,
     SEEK,
     TICKET,
@@ -27,6 +32,7 @@ from failover.net.code_exchange import (
     confirmation,
     datagram,
     finish_untrusted,
+    listing,
     seal,
     split_untrusted,
 )
@@ -39,6 +45,8 @@ EXCHANGE_S = 20.0
 """An exchange is forgotten after this long."""
 SOURCES_MAX = 64
 HERE_RATE, HERE_BURST = 50.0, 50.0
+LISTED_RATE, LISTED_BURST = 50.0, 50.0
+"""Apart from the others: menus that ask and ask keep out nobody who has a code."""
 OPEN_RATE, OPEN_BURST = 4.0, 8.0
 """Each costs the giver about 3 ms of curve arithmetic."""
 COOKIE_S = 10.0
@@ -69,16 +77,27 @@ class Giver:
         valid_until: on the clock of `now`.
         entropy: draws random bytes.
         transmit: sends a datagram.
+        title: what whoever asks is told with the code, clean, at most 96 bytes of UTF-8; "" = nobody is told.
     """
 
     def __init__(
-        self, *, code: str, ticket: str, uses: int, valid_until: float, entropy: Entropy, transmit: Transmit
+        self,
+        *,
+        code: str,
+        ticket: str,
+        uses: int,
+        valid_until: float,
+        entropy: Entropy,
+        transmit: Transmit,
+        title: str = "",
     ) -> None:
         self.counters: Counter[str] = Counter()
         """What was dropped, by reason."""
         self.uses = uses
         """How many may still get the ticket."""
         self.valid_until = valid_until
+        self.title = title
+        """May be changed while the code is open."""
         self._code = code.encode()
         self._ticket = ticket
         self._entropy = entropy
@@ -89,6 +108,7 @@ class Giver:
         """Guesses that were wrong, or never made, by source."""
         self._heres: Bucket | None = None
         self._opens: Bucket | None = None
+        self._lists: Bucket | None = None
         self._judges_at = -INFINITE
 
     def __repr__(self) -> str:
@@ -110,6 +130,8 @@ class Giver:
             self._open(nonce, body, source, now)
         elif kind == CONFIRM:
             self._confirm(nonce, body, source, now)
+        elif kind == LIST:
+            self._list(nonce, source, now)
         else:
             self._drop("not for a giver")
 
@@ -121,6 +143,17 @@ class Giver:
             self._drop("seek: too many")
         else:
             self._transmit(datagram(HERE, nonce, self._cookie(source, now)), source)
+
+    def _list(self, nonce: bytes, source: Address, now: float) -> None:
+        self._lists = self._lists or Bucket(LISTED_RATE, LISTED_BURST, now)
+        if not self.title:
+            self._drop("list: not listed")
+        elif not self._is_open(now):
+            self._drop("code is used up")
+        elif not self._lists.take(now):
+            self._drop("list: too many")
+        else:
+            self._transmit(datagram(LISTED, nonce, listing(self._code.decode(), self.title)), source)
 
     def _open(self, nonce: bytes, body: bytes, source: Address, now: float) -> None:
         cookie, element = body[:COOKIE_SIZE], body[COOKIE_SIZE:]

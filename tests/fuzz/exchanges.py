@@ -1,4 +1,4 @@
-"""The exchange behind a short code, both sides of it, and what is heard on the LAN."""
+"""The exchange behind a short code, both sides of it; which games are listed; and what is heard on the LAN."""
 
 from __future__ import annotations
 
@@ -6,11 +6,26 @@ import random
 from collections import Counter
 
 from failover.errors import MalformedBytes
-from failover.net import addresses, code_exchange, code_giver, discovery
+from failover.net import addresses, code_exchange, code_giver, discovery, short_codes
 from failover.net.addresses import Address
-from failover.net.code_exchange import ANSWER, CONFIRM, HERE, OPEN, SEEK, SIZES, TICKET, datagram, split_untrusted
+from failover.net.code_exchange import (
+    ANSWER,
+    CONFIRM,
+    HERE,
+    LIST,
+    LISTED,
+    OPEN,
+    SEEK,
+    SIZES,
+    TICKET,
+    datagram,
+    listing,
+    split_untrusted,
+)
 from failover.net.code_giver import Giver
+from failover.net.code_lister import ANSWERS_MAX, Lister
 from failover.net.code_seeker import TRIALS_MAX, Seeker
+from failover.net.titles import TITLE_SIZE_MAX, clean
 from tests.fuzz.feed import Feed, Row
 from tests.fuzz.parsers import TICKET as REAL_TICKET
 from tests.fuzz.world import IDS, NOW
@@ -44,11 +59,15 @@ def formed(kind: int, nonce: bytes, body: bytes) -> bytes:
 
 
 def giver(data: bytes) -> None:
-    """Datagrams for who gave the code away: no answer is longer than its question, and the ticket stays here."""
+    """Datagrams for who gave the code away: no answer is longer than its question, and the ticket stays here.
+
+    Every other input meets one that is listed; of the others no byte of the code leaves.
+    """
     feed, line, now = Feed(data), Line(), NOW
     dice = random.Random(1)
+    title = "Ada" if len(data) % 2 else ""
     side = Giver(code=CODE, ticket=REAL_TICKET.text(), uses=2, valid_until=NOW + 600, entropy=dice.randbytes,
-                 transmit=line.transmit)  # fmt: skip
+                 transmit=line.transmit, title=title)  # fmt: skip
     for _ in range(24):
         if feed.is_over:
             break
@@ -67,7 +86,7 @@ def giver(data: bytes) -> None:
 def _for_giver(feed: Feed, side: Giver, source: Address, now: float, *, is_raw: bool) -> bytes:
     if is_raw:
         return feed.piece(1_300)
-    kind, nonce, body = feed.choice((SEEK, OPEN, CONFIRM)), bytes([feed.byte() % 4]) * 16, feed.piece(64)
+    kind, nonce, body = feed.choice((SEEK, OPEN, CONFIRM, LIST)), bytes([feed.byte() % 4]) * 16, feed.piece(64)
     if kind == OPEN and feed.byte() % 2:
         body = side._cookie(source, now) + body
     return formed(kind, nonce, body)
@@ -80,6 +99,7 @@ def check_giver(side: Giver, line: Line) -> None:
     assert len(side.counters) <= COUNTERS_MAX
     assert side.uses == 2, "nobody here knows the code"
     assert not any(raw[4] == TICKET for raw, _ in line.sent)
+    assert side.title or not any(raw[4] == LISTED or CODE.encode() in raw for raw, _ in line.sent)
     for place, size in line.out.items():
         assert size <= line.came[place]
 
@@ -114,6 +134,30 @@ def seeker(data: bytes) -> None:
         assert side.ticket is None
         assert {target for _, target in line.sent} <= set(PLACES)
         assert len(calls) <= 7
+
+
+def lister(data: bytes) -> None:
+    """Datagrams for who asks which games are open: few games come of it, and nothing that harms a screen."""
+    feed, now, calls = Feed(data), NOW, []
+    side = Lister(within_s=1.0, entropy=random.Random(4).randbytes, call=calls.append, now=now)
+    for _ in range(64):
+        if feed.is_over:
+            break
+        what, source = feed.byte() % 4, Address("192.168.1.9", 1 + feed.byte())
+        if what == 0:
+            now = min(now + feed.choice((0.0, 0.2, 0.6)), side.over_at)
+            while side.deadline <= now < side.over_at:
+                side.tick(now)
+        elif what == 1:
+            side.datagram_received(feed.piece(200), source, now)
+        else:
+            side.datagram_received(formed(LISTED, side._nonce, feed.piece(120)), source, now)
+        assert len(side._heard) <= ANSWERS_MAX and len(side.counters) <= COUNTERS_MAX and len(calls) <= 3
+    games = side.games
+    assert games == tuple(sorted(games)) and len({(game.title, game.code) for game in games}) == len(games)
+    for game in games:
+        assert game.title == clean(game.title) and 1 <= len(game.title.encode()) <= TITLE_SIZE_MAX
+        assert short_codes.parse(game.code) == game.code
 
 
 def announcements(data: bytes) -> None:
@@ -160,7 +204,13 @@ def giver_seeds() -> list[bytes]:
         row.choices(2, nonce % 2, 1, nonce).piece(b"\x05" * 32).choices(1)
         row.choices(2, nonce % 2, 2, nonce).piece(b"m" * 32)
         row.choices(0, 0, 3)
-    return [row.done(), Row().choices(1, 0).piece(datagram(SEEK, b"n" * 16, b"")).done()]
+    return [row.done(), Row().choices(1, 0).piece(datagram(SEEK, b"n" * 16, b"")).done(), *_asked()]
+
+
+def _asked() -> list[bytes]:
+    """Who is listed is asked, and who is not."""
+    rows = [Row().choices(2, 0, 3, 1).piece(b"").choices(*more) for more in ((), (0,))]
+    return [row.done() for row in rows]
 
 
 def seeker_seeds() -> list[bytes]:
@@ -171,6 +221,18 @@ def seeker_seeds() -> list[bytes]:
         row.choices(2, place, 0).piece(b"c" * 16).choices(2, place, 1).piece(element)
         row.choices(2, place, 2).piece(b"t" * 1128).choices(0, 0, 2)
     return [row.done(), Row().choices(1, 0).piece(bytes(64)).done()]
+
+
+def lister_seeds() -> list[bytes]:
+    """Games of many machines, and titles that nobody should see as they are."""
+    row = Row().choices(0, 0, 1)
+    for place, title in enumerate(("Ada", "\u202eAda", "\x1b[2J", "", "B" * TITLE_SIZE_MAX)):
+        row.choices(2, place).piece(listing(f"0000-000{place}", title)).choices(0, 0, 1)
+    row.choices(1, 9).piece(datagram(LISTED, bytes(16), listing(CODE, "forged")))
+    full = Row()
+    for place in range(40):
+        full.choices(2, place).piece(listing(CODE, f"game {place}"))
+    return [row.done(), full.done()]
 
 
 def announcement_seeds() -> list[bytes]:

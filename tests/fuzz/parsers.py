@@ -241,12 +241,15 @@ def read_stored(data: bytes) -> None:
 
 def read_exchange(data: bytes) -> None:
     """Datagrams of the exchange, as they are and with a right head and size."""
-    kind = data[0] % 8 if data else 0
+    kind = data[0] % 10 if data else 0
     size = code_exchange.SIZES.get(kind, 10)
     formed = (code_exchange.MAGIC + bytes([kind, 0, 0, 0]) + data[1:]).ljust(size, b"\0")[:size]
     for raw in (data, formed):
         with suppress(MalformedBytes):
-            assert code_exchange.datagram(*code_exchange.split_untrusted(raw)) == raw
+            kind, nonce, body = code_exchange.split_untrusted(raw)
+            assert code_exchange.datagram(kind, nonce, body) == raw
+            if kind == code_exchange.LISTED:
+                assert code_exchange.listing(*code_exchange.split_listing_untrusted(body)) == body
     with suppress(MalformedBytes):
         code_exchange.open_untrusted(b"k" * 32, b"n" * 16, data)
 

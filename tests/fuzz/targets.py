@@ -93,6 +93,7 @@ TARGETS = {
     "lies": Target(whole.lies, whole.seeds, 2_000, share=4),
     "giver": Target(exchanges.giver, exchanges.giver_seeds, 2_000, share=2),
     "seeker": Target(exchanges.seeker, exchanges.seeker_seeds, 4_000, share=2),
+    "lister": Target(exchanges.lister, exchanges.lister_seeds, 6_000),
     "announcements": Target(exchanges.announcements, exchanges.announcement_seeds, 2_000),
 }
 PLANTED = {"planted": Target(planted.run, list, 16)}

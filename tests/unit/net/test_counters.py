@@ -18,7 +18,7 @@ ADVICE = "docs/reference/counters.md says what each reason means, under its area
 SAID_BY = {
     "initiation": ("gatekeeper", "limits", "freshness"),
     "announcement": ("discovery",),
-    "code": ("code_giver", "code_seeker", "code_exchange"),
+    "code": ("code_giver", "code_seeker", "code_lister", "code_exchange"),
 }
 """Areas whose reasons are put together at run time, `f"area: {reason}"`: the files of net/ that say the second
 half, where they return a text, drop with it, or raise MalformedBytes with it."""

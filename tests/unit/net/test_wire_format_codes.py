@@ -18,6 +18,7 @@ from spake2 import SPAKE2_A
 
 FILE = Path(__file__).parent / "data" / "golden_codes.json"
 PAGE = wire_page.parse(wire_page.PAGE.read_text(encoding="utf-8"))
+TITLE = "Ada · 1 of 4 seats"
 GOLDEN_ANNOUNCEMENT = (
     "01727272727272727272727272727272720204611ec0a8010706621efd0000000000000000000000"
     "00000007881d66e989d1fa99b4d707ec87cf5ee3"
@@ -47,7 +48,25 @@ def golden() -> dict[str, Any]:
     finally:
         code_seeker.SPAKE2_A = original
     datagrams = [data.hex() for data, _, _ in lan.log]
-    return {"code": CODE, "ticket": TICKET + "1", "seeker's dice": drawn[0].hex(), "datagrams": datagrams}
+    return {
+        "code": CODE,
+        "ticket": TICKET + "1",
+        "seeker's dice": drawn[0].hex(),
+        "datagrams": datagrams,
+        "title": TITLE,
+        "listing": golden_listing(),
+    }
+
+
+def golden_listing() -> list[str]:
+    """Who asks which games are open, and one answer."""
+    from tests.unit.net.code_world import CodeLan
+
+    lan = CodeLan(seed=75)
+    lan.giver(title=TITLE)
+    lan.lister()
+    lan.run(0.1)
+    return [data.hex() for data, _, _ in lan.log]
 
 
 def text_of(content: dict[str, Any]) -> str:
@@ -73,6 +92,18 @@ def test_the_golden_conversation_says_what_the_page_says():
     content = ChaCha20Poly1305(sealed_under).decrypt(bytes(12), said["TICKET"]["sealed"], nonce)
     size = int.from_bytes(content[:2], "little")
     assert content[2 : 2 + size].decode() == told["ticket"] and not any(content[2 + size :])
+
+
+def test_the_golden_listing_says_what_the_page_says():
+    told = json.loads(FILE.read_text(encoding="utf-8"))
+    said = {}
+    for each in told["listing"]:
+        data = bytes.fromhex(each)
+        name, fields, size = PAGE.codes[data[4]]
+        assert len(data) == size and name not in said
+        said[name] = PAGE.read_all(fields, data)
+    assert list(said) == ["LIST", "LISTED"] and said["LIST"]["nonce"] == said["LISTED"]["nonce"]
+    assert (said["LISTED"]["code"].decode(), said["LISTED"]["title"]) == (told["code"], told["title"])
 
 
 def key_of(told: dict[str, Any], said: dict[str, Any]) -> bytes:
