@@ -13,7 +13,7 @@ General layout, from the front door inwards:
   joiners), `requests` (the asking side), `admission` (newcomers), `replica` (applies the log: the
   machine, `sessions` and `keys` for exactly-once, the `directory`), `levels` (who understands what),
   `neighbours` (who the others are), `snapshotting` (with `snapshot_format` and `pieces`), `watching`, and the
-  unreliable `lane`. `codes` turns what was read aloud into a ticket.
+  unreliable `lane`. `codes` turns what was read aloud into a ticket, and asks which games are listed on the LAN;
   `finding` looks on the LAN for members that moved.
 - `witness` opens a member without an application, whose machine is `opaque`.
 - `driver` is the hall: the pump. It feeds the core and carries out what the core decides.
@@ -27,7 +27,7 @@ The way of a move is told in docs/explanation/architecture.md.
 
 from __future__ import annotations
 
-from failover.codes import ticket_by_code
+from failover.codes import listed_games, ticket_by_code
 from failover.confirming import fingerprint
 from failover.errors import (
     ApplyFailed,
@@ -81,6 +81,7 @@ from failover.lane import Unreliable
 from failover.machine import Context, StateMachine
 from failover.member import Member, open_member
 from failover.net.addresses import Address
+from failover.net.code_lister import ListedGame
 from failover.net.custom import NamedTransport
 from failover.net.endpoint import Transport, UdpTransport
 from failover.net.settings import Faults, FaultSettings, NetSettings
@@ -118,6 +119,7 @@ __all__ = [
     "Invite",
     "JoinRequested",
     "LinkStatus",
+    "ListedGame",
     "LogIndex",
     "Loss",
     "LossNotAccepted",
@@ -169,6 +171,7 @@ __all__ = [
     "Witness",
     "WrongVersion",
     "fingerprint",
+    "listed_games",
     "open_member",
     "open_witness",
     "start_member",

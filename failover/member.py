@@ -37,7 +37,7 @@ from failover.nursery import open_hidden_nursery
 from failover.opaque import Opaque
 from failover.opening import check_given, check_stored, open_identity, open_storage, open_transport, real_ticket
 from failover.picturing import picture_of
-from failover.records import NAME_SIZE_MAX, USES_MAX, CloseInvite, Depart, OpenInvite
+from failover.records import USES_MAX, CloseInvite, Depart, OpenInvite
 from failover.running import Running
 from failover.settings import Settings
 from failover.status import Status
@@ -209,7 +209,7 @@ class Member:
             raise OutcomeUnknown("no host in time; ask again")
         return self._running.neighbours.ticket(invite, self._running.whereabouts.info()).text()
 
-    async def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> str:
+    async def short_code(self, *, uses: int = 1, valid_s: float = CODE_S, listed: str = "") -> str:
         """Open a short code, such as K7QF-3MDA: read aloud and typed on the same LAN, it is as good as a ticket.
 
         A member has one code open at a time; this one takes the place of the last. While it is open, this member
@@ -218,17 +218,33 @@ class Member:
         Args:
             uses: how many members it lets in, 1 to 64.
             valid_s: for how long, in seconds, at most a day.
+            listed: a title, for `failover.listed_games`: whoever on the LAN asks for open games is told it, **and
+                the code, so everybody there may join**. Control and invisible characters go; at most 96 bytes of
+                UTF-8 may be left. "" = nobody is told anything.
 
         Raises:
             OutcomeUnknown: no host in time; ask again.
             PortInUse, Unreachable: no socket for it; use a ticket.
-            UsageError: the number of uses, or the time.
+            UsageError: the number of uses, the time, or the title.
         """
-        codes.check(uses, valid_s)
+        title = codes.check(uses, valid_s, listed)
         ticket = await self.invite(uses=uses, expires_s=valid_s + INVITE_LONGER_S)
         self._life.check_open()
         invite = Ticket.parse(ticket).invite_id
-        return self._running.codes.open(ticket, uses, valid_s, lambda: self._running.replica.knows_invite(invite))
+        desk, replica = self._running.codes, self._running.replica
+        return desk.open(ticket, uses, valid_s, lambda: replica.knows_invite(invite), title)
+
+    def relist(self, title: str) -> None:
+        """Change the title of the code that is listed, such as to "Ada · 2 of 4 seats"; who asks next is told it.
+
+        Where that code was used up or too old meanwhile, nothing happens: it is not listed any more.
+
+        Raises:
+            UsageError: the newest code was opened without `listed`, or closed, or there was none; or the title.
+            Closed: this member is closed.
+        """
+        self._life.check_open()
+        self._running.codes.relist(title)
 
     def close_short_code(self) -> None:
         """Close the code that is open, if one is; who has its ticket already may still join."""
@@ -433,9 +449,7 @@ async def open_member(
     ends the block in the same way. It is put off while the library, the machine or the server function runs, until
     the program waits for something; so it cannot break a loop there that never ends.
     """
-    if not _is_name(name):
-        raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")
-    given = check_given(addresses)
+    given = check_given(name, addresses)
     settings, surroundings = settings or Settings(), surroundings or Surroundings()
     store = open_storage(storage)
     try:
@@ -474,10 +488,3 @@ async def open_member(
                     yield Member(running, opened_transport.local_addresses[0])
     finally:
         store.close()
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return 1 <= len(name.encode()) <= NAME_SIZE_MAX
-    except UnicodeEncodeError:  # a half of a surrogate pair
-        return False

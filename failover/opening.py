@@ -36,7 +36,7 @@ from failover.net.tickets import Ticket
 from failover.raft.effects import HardState, Write
 from failover.raft.membership import Membership
 from failover.raft.messages import Entry
-from failover.records import RECORDS, Founding, MemberInfo, Versions
+from failover.records import NAME_SIZE_MAX, RECORDS, Founding, MemberInfo, Versions
 from failover.rejoining import noted_rejoin, rejoin
 from failover.storage.contract import Identity, Storage
 from failover.storage.memory import MemoryStorage
@@ -122,8 +122,11 @@ async def real_ticket(ticket: str | None, storage: Storage, bind: str, surroundi
     return await ticket_by_code(ticket, bind=bind if ":" not in bind else "0.0.0.0", surroundings=surroundings)  # noqa: S104
 
 
-def check_given(given: Sequence[str]) -> tuple[str, ...]:
-    """The addresses that people gave for this member, in their one form. Raises BadAddress."""
+def check_given(name: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that people gave for this member, in their one form. Raises BadAddress; UsageError for what is
+    no name of a member."""
+    if not _is_name(name):
+        raise UsageError(f"a name has 1 to {NAME_SIZE_MAX} bytes of UTF-8")
     parsed = [names.parse(text) for text in given]
     if len(parsed) > GIVEN_MAX or sum(isinstance(each, names.Name) for each in parsed) > names.NAMES_MAX:
         raise BadAddress(f"a member has at most {GIVEN_MAX} addresses, {names.NAMES_MAX} of them names")
@@ -131,6 +134,13 @@ def check_given(given: Sequence[str]) -> tuple[str, ...]:
     if unfit is not None:
         raise BadAddress(f"{unfit} has no port by which others could reach this member")
     return tuple(map(str, parsed))
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= NAME_SIZE_MAX
+    except UnicodeEncodeError:  # a half of a surrogate pair
+        return False
 
 
 def all_addresses(given: Sequence[str], transport: Transport) -> tuple[str, ...]:

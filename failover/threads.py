@@ -178,9 +178,17 @@ class MemberThread:
         """`Member.invite`."""
         return self._call(lambda: self._member.invite(uses=uses, expires_s=expires_s))
 
-    def short_code(self, *, uses: int = 1, valid_s: float = CODE_S) -> Future[str]:
-        """`Member.short_code`."""
-        return self._call(lambda: self._member.short_code(uses=uses, valid_s=valid_s))
+    def short_code(self, *, uses: int = 1, valid_s: float = CODE_S, listed: str = "") -> Future[str]:
+        """`Member.short_code`. With `listed`, everybody on the LAN may join."""
+        return self._call(lambda: self._member.short_code(uses=uses, valid_s=valid_s, listed=listed))
+
+    def relist(self, title: str) -> Future[None]:
+        """`Member.relist`."""
+
+        async def relist() -> None:
+            self._member.relist(title)
+
+        return self._call(relist)
 
     def close_short_code(self) -> Future[None]:
         """`Member.close_short_code`."""

@@ -93,7 +93,9 @@ async def test_nothing_of_the_library_is_open_to_an_interrupt(tmp_path):
                     await one.hand_over(two.id)
                 await play(three)
                 await three.leave()
-                await one.short_code()
+                await one.short_code(listed="Ada")
+                one.relist("Ada, alone")
+                await failover.listed_games(within_s=0.1)
                 one.close_short_code()
         async with member("1") as one:
             await play(one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
+from functools import partial
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from world import Air, Ledger, World, in_virtual_time, until
 
 import failover
 from failover.net.addresses import Address
+from failover.net.code_exchange import LISTED
 from failover.net.rendezvous import CALL_PORT, UdpRendezvous
 
 IN_VIRTUAL_TIME = pytest.mark.trio(run=in_virtual_time)
@@ -186,7 +188,156 @@ async def test_a_secret_is_in_no_log_no_announcement_and_no_representation(lan, 
     assert len(lan.said) > 6
 
 
+# Listed games.
+
+
+async def listed(lan) -> list[tuple[str, str]]:
+    games = await failover.listed_games(surroundings=failover.Surroundings(clock=trio.current_time))
+    return [(game.title, game.code) for game in games]
+
+
+@IN_VIRTUAL_TIME
+async def test_a_listed_game_is_found_and_joined_by_a_click(lan):
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada, eve = await world.open(found=True), await world.open(found=True)
+        codes = [await ada.member.short_code(listed="Ada\x07  plays", uses=2)]
+        codes.append(await eve.member.short_code(listed="Eve · 1 of 4"))
+        began = trio.current_time()
+        assert await listed(lan) == [("Ada plays", codes[0]), ("Eve · 1 of 4", codes[1])]
+        assert trio.current_time() - began == pytest.approx(1.0)
+        bob = await world.open(ticket=(await listed(lan))[0][1])
+        assert len(bob.member.status().members) == 2
+        await world.open(ticket=codes[0])
+        assert await listed(lan) == [("Eve · 1 of 4", codes[1])], "who is full is not listed"
+        ada.member.relist("Ada · 4 of 4")  # its last place was taken a moment ago; no game need know that
+        eve.member.close_short_code()
+        assert await listed(lan) == []
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
+async def test_without_a_title_nobody_is_told_anything(lan):
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        code = await ada.member.short_code()
+        assert await listed(lan) == []
+        assert not [data for data in lan.said if data[4] == LISTED or code.encode() in data]
+        assert ada.member.status().dropped["code: list: not listed"] == 3
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
+async def test_a_title_changes_while_it_is_listed_and_not_otherwise(lan):
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        with pytest.raises(failover.UsageError, match="no code is listed"):
+            ada.member.relist("Ada")
+        code = await ada.member.short_code(listed="Ada · 1 of 4 seats")
+        ada.member.relist("Ada\u202e · 2 of 4 seats")
+        assert await listed(lan) == [("Ada · 2 of 4 seats", code)]
+        for wrong in ("", " \u200b", "ä" * 49):
+            with pytest.raises(failover.UsageError, match="1 to 96 bytes"):
+                ada.member.relist(wrong)
+        assert await listed(lan) == [("Ada · 2 of 4 seats", code)]
+        ada.member.close_short_code()
+        with pytest.raises(failover.UsageError, match="no code is listed"):
+            ada.member.relist("Ada")
+        await ada.member.short_code()
+        with pytest.raises(failover.UsageError, match="no code is listed"):
+            ada.member.relist("Ada")
+        await ada.close()
+        with pytest.raises(failover.Closed):
+            ada.member.relist("Ada")
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
+async def test_a_wrong_title_or_time_is_refused_and_nothing_happens(lan):
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        code = await ada.member.short_code(listed="ä" * 48)
+        for wrong in ("ä" * 48 + "b", "\u200b", "\x00\ud800"):
+            with pytest.raises(failover.UsageError, match="1 to 96 bytes"):
+                await ada.member.short_code(listed=wrong)
+        assert await listed(lan) == [("ä" * 48, code)], "the code that was open still is"
+        for within_s in (0.0, -1.0, 61.0, float("nan")):
+            with pytest.raises(failover.UsageError, match=r"0\.1 to 60 seconds"):
+                await failover.listed_games(within_s=within_s)
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
+async def test_a_removal_ends_the_listing_with_its_invite(lan):
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        bob = await world.open(ticket=await ada.member.invite())
+        await ada.member.short_code(listed="Ada")
+        await ada.member.remove(bob.member.id)
+        assert await listed(lan) == []
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
+async def test_who_asks_leaves_no_socket_open_also_when_he_is_cancelled(lan):
+    with trio.move_on_after(0.3) as cancelled:
+        await listed(lan)
+    assert cancelled.cancelled_caught
+    await listed(lan)
+    assert len(lan.ends) == 2 and not any(end.is_open for end in lan.ends.values())
+
+
+@IN_VIRTUAL_TIME
+async def test_a_flood_of_answers_makes_the_asking_no_longer(lan):
+    """Somebody answers each question faster than it is read, for ever."""
+    async with trio.open_nursery() as nursery:
+
+        class Flood(MemoryRendezvous):
+            def receive_nowait(self):
+                return b"x" * 136, Address("10.0.9.99", 9)
+
+            async def wait_readable(self) -> None:
+                await trio.sleep(0.001)
+
+        lan.open = lambda bind, *, hears_calls: Flood(lan, Address("10.0.9.1", 1), hears_calls)
+        with trio.fail_after(1.1):
+            assert await listed(lan) == []
+        nursery.cancel_scope.cancel()
+
+
 # Real sockets.
+
+
+async def test_a_listed_game_over_real_sockets():
+    async with (
+        failover.open_member(Ledger(), found=True, bind="127.0.0.1", name="Ada") as ada,
+        failover.open_member(Ledger(), found=True, bind="127.0.0.1", name="another game") as other,
+    ):
+        code = await ada.short_code(listed="Ada · 1 of 2 seats")
+        await other.short_code()
+        with trio.fail_after(10):
+            games = await failover.listed_games(within_s=0.3, bind="127.0.0.1")
+            (game,) = [
+                game for game in games if game.code == code
+            ]  # other tests may have games here at this moment
+            assert game.title == "Ada · 1 of 2 seats" and game.address.startswith("127.0.0.1:")
+            async with failover.open_member(Ledger(), ticket=game.code, bind="127.0.0.1", name="Bob") as bob:
+                assert {each.name for each in bob.status().members} == {"Ada", "Bob"}
+
+
+def test_a_listed_game_from_other_threads():
+    with failover.start_member(Ledger(), found=True, bind="127.0.0.1") as ada:
+        code = ada.short_code(listed="Ada").result(10)
+        ada.relist("Ada, alone").result(10)
+        games = trio.run(partial(failover.listed_games, within_s=0.3))
+        assert ("Ada, alone", code) in {(game.title, game.code) for game in games}
+        ada.close_short_code().result(10)
+        with pytest.raises(failover.UsageError):
+            ada.relist("Ada").result(10)
 
 
 async def test_over_real_sockets_on_one_machine():
