@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +21,14 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 import failover
-from demo_game import balance, console, rules, session, showcase
+from demo_game import balance, cli_files, console, rules, session, showcase, witnessing
 from demo_game.bots import Skill
 from demo_game.commands import Command
 from demo_game.host_function import Pace
 from demo_game.land import SIZES
 from demo_game.player import Player
 from demo_game.records import Journal
+from demo_game.witnessing import Post
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -46,17 +48,26 @@ def _options(*options: Callable[[Function], Function]) -> Callable[[Function], F
     return decorate
 
 
-_who = _options(
-    click.option("--name", default=lambda: os.environ.get("USER", "Player"), help="Your name at the table."),
+_where = _options(
     click.option(
         "--data", type=click.Path(path_type=Path), help="Data folder; name an old one to resume its game."
     ),
     click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port; 0 takes a free one."),
     click.option("--bind", default="::", help="Address to listen on; :: = all."),
     click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write a log to this file."),
+)
+
+_who = _options(
+    click.option("--name", default=lambda: os.environ.get("USER", "Player"), help="Your name at the table."),
+    _where,
     click.option("--headless", is_flag=True, help="Play like a bot, without a board."),
     click.option("--skill", type=_SKILLS, default="hard", help="How well --headless plays."),
     click.option("--pace", type=click.FloatRange(0), default=0.3, help="Seconds between its moves."),
+    click.option(
+        "--save-replay",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Save each game to this file when it is over, and the present one on leaving.",
+    ),
     click.option("--heartbeat", type=click.FloatRange(0.01), hidden=True),
     click.option("--report", type=click.Path(path_type=Path, allow_dash=True), hidden=True),
 )
@@ -90,6 +101,8 @@ class _Commands(click.Group):
             return super().invoke(context)
         except click.UsageError as error:
             raise _in_one_line(error) from None
+        except BrokenPipeError:
+            raise  # whoever read our lines has read enough
         except (failover.FailoverError, OSError) as error:
             raise click.ClickException(_one_line(error)) from None
         except BaseExceptionGroup as group:
@@ -120,6 +133,10 @@ def _one_line(error: BaseException) -> str:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
     """Hexhold: a hex dice war for 2 to 8 players that outlives its host."""
+
+
+main.add_command(cli_files.verify)
+main.add_command(cli_files.replay)
 
 
 @main.command()
@@ -162,9 +179,10 @@ def _at_table(
     options: dict[str, Any], *, found: bool = False, ticket: str | None = None, alone: bool = False
 ) -> None:
     """Turn options into a session and run it."""
-    if options["log_file"]:
-        line = "%(asctime)s %(name)s %(levelname)s %(message)s"
-        logging.basicConfig(filename=options["log_file"], level=logging.INFO, format=line)
+    _log_to(options["log_file"])
+    replay = options["save_replay"]
+    if replay is not None and not replay.absolute().parent.is_dir():
+        raise click.UsageError(f"there is no folder {replay.parent} to save the replay in: make it first")
     wishes = _wishes(options) if found else ()
     with _journal(options["report"]) as journal:
         opening = session.Opening(
@@ -177,6 +195,7 @@ def _at_table(
             pace=Pace(bot_delay_ms=int(options.get("bot_delay", 0.7) * 1_000)),
             journal=journal,
             record=options["report"] is not None,
+            save_replay=replay,
         )
 
         def player(member: bytes) -> Player:
@@ -188,6 +207,28 @@ def _at_table(
             trio.run(session.headless, opening, player, wishes)
         else:
             trio.run(partial(console.play_in_terminal, opening, wishes, solo=alone))
+
+
+def _log_to(path: Path | None) -> None:
+    if path is not None:
+        line = "%(asctime)s %(name)s %(levelname)s %(message)s"
+        logging.basicConfig(filename=path, level=logging.INFO, format=line)
+
+
+@main.command()
+@click.argument("ticket", required=False)
+@click.option("--name", default="witness", help="How the players see it.")
+@_where
+def witness(ticket: str | None, name: str, data: Path | None, log_file: Path | None, **rest: Any) -> None:
+    """Be a witness with TICKET: a third vote for two players, so that play goes on when one of them crashes.
+
+    It has no board and no copy of the game. With an old --data folder it needs no ticket. Ctrl+C ends it.
+    """
+    _log_to(log_file)
+    post = Post(data or session.new_data_folder(), name, **rest)
+    if ticket or not post.storage.exists():
+        post = replace(post, ticket=_ticket(ticket))
+    trio.run(witnessing.witness, post, click.echo)
 
 
 def _wishes(options: dict[str, Any]) -> tuple[Command, ...]:

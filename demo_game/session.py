@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import NoReturn
 
 import platformdirs
 import trio
@@ -21,6 +22,7 @@ import failover
 from demo_game.bots import Skill
 from demo_game.commands import AddBot, Command, Option, Order, SetOption
 from demo_game.host_function import Pace, server
+from demo_game.kept import Kept
 from demo_game.machine import Hexhold
 from demo_game.player import Player, ask, play
 from demo_game.records import Journal, Recorded
@@ -28,6 +30,8 @@ from demo_game.table import Phase, Table
 
 log = logging.getLogger("demo_game")
 
+SAVE_LOOK_S = 0.02
+"""How often it is looked whether a game is over: players that are programs begin the next one soon."""
 INVITE_USES = 64
 """One ticket does for the whole table, and for spectators."""
 
@@ -46,6 +50,8 @@ class Opening:
     journal: Journal = field(default_factory=Journal)
     record: bool = False
     """Write every applied command down, too."""
+    save_replay: Path | None = None
+    """Save each game here when it is over, and the present one on leaving."""
 
 
 def new_data_folder() -> Path:
@@ -57,24 +63,61 @@ def new_data_folder() -> Path:
 async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
     """Open the member. Leaving hands over and keeps the seat; cancellation does the same."""
     opening.data.mkdir(parents=True, exist_ok=True)
-    machine = Hexhold()
+    kept = None if opening.save_replay is None else Kept(Hexhold())
+    machine = kept or Hexhold()
     opened: list[failover.Member] = []
 
     def present() -> frozenset[bytes] | None:
         return members_in_reach(opened[0]) if opened else None
 
-    async with failover.open_member(
-        Recorded(machine, opening.journal) if opening.record else machine,
-        storage=opening.data / "game.db",
-        ticket=opening.ticket,
-        found=opening.found,
-        serve=server(opening.pace, present),
-        name=opening.name,
-        port=opening.port,
-        bind=opening.bind,
-    ) as member:
+    async with (
+        _saved(kept, opening.save_replay),
+        failover.open_member(
+            Recorded(machine, opening.journal) if opening.record else machine,
+            storage=opening.data / "game.db",
+            ticket=opening.ticket,
+            found=opening.found,
+            serve=server(opening.pace, present),
+            name=opening.name,
+            port=opening.port,
+            bind=opening.bind,
+        ) as member,
+    ):
         opened.append(member)
         yield member
+
+
+@asynccontextmanager
+async def _saved(kept: Kept | None, path: Path | None) -> AsyncIterator[None]:
+    """Save each game when it is over, and the present one when the block, with the member in it, is left."""
+    if kept is None or path is None:
+        yield
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_save_each, kept, path)
+        try:
+            yield
+        finally:
+            nursery.cancel_scope.cancel()
+            _save(kept, path)
+
+
+async def _save_each(kept: Kept, path: Path) -> NoReturn:
+    saved: int | None = None
+    while True:
+        table = kept.view()
+        if table.phase is Phase.OVER and table.game != saved:
+            saved = table.game
+            # In a thread: the disk may be slow, and a host must not be.
+            await trio.to_thread.run_sync(_save, kept, path)
+        await trio.sleep(SAVE_LOOK_S)
+
+
+def _save(kept: Kept, path: Path) -> None:
+    replay = kept.replay()
+    if replay is not None:
+        replay.save(path)
+        log.info("%s%s", path, ": the game went on, but no more was kept of it" if replay.is_cut else " is saved")
 
 
 def members_in_reach(member: failover.Member) -> frozenset[bytes]:
