@@ -70,6 +70,7 @@ def _member(running: Running, info: MemberInfo, hint: int, link: LinkStatus | No
         member=member,
         name=info.name,
         kind=_kind(member, core.log.membership),
+        votes=_votes(member, core.log.membership),
         is_host=member == host_of(core),
         is_connected=_is_heard(running, member, now),
         round_trip_ms=link.round_trip_ms if link else None,
@@ -82,6 +83,12 @@ def _member(running: Running, info: MemberInfo, hint: int, link: LinkStatus | No
 def _is_heard(running: Running, member: MemberId, now: float) -> bool:
     heard = running.peers.last_heard(member)
     return member == running.id or (heard is not None and now - heard < HEARD_S)
+
+
+def _votes(member: MemberId, membership: Membership | None) -> bool:
+    if membership is None or member not in membership.voters:
+        return False
+    return not membership.is_joint or member in membership.outgoing
 
 
 def _kind(member: MemberId, membership: Membership | None) -> str:

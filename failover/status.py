@@ -56,6 +56,8 @@ class MemberStatus:
     name: str
     kind: str
     """`voter`, `learner` (a warm member) or `witness` (it votes where that is of use, and never hosts)."""
+    votes: bool
+    """Whether its vote counts: of a witness, whether it is of use now. Not while its vote is coming or going."""
     is_host: bool
     is_connected: bool
     """Whether something valid was heard of it in the last two seconds (always True for this member itself)."""

@@ -72,11 +72,14 @@ async def test_it_is_told_apart_from_players(world):
     [(1, {1}), (2, {1, 2, "w"}), (3, {1, 2, 3}), (4, {1, 2, 3, 4, "w"}), (5, {1, 2, 3, 4, 5})],
 )
 async def test_it_votes_where_it_makes_an_even_number_odd(world, players, voting):
-    members, _ = await witnessed(world, players)
+    members, witness = await witnessed(world, players)
     await trio.sleep(2.0)
     names = {info.member: info.name for info in members[0].member.status().members}
     votes = {names[member] for member in core_of(members[0]).log.membership.voters}
     assert votes == {f"member {each}" if each != "w" else "w" for each in voting}
+    for player in (*members, witness):
+        told = {info.name for info in player.member.status().members if info.votes}
+        assert told == votes, f"{player.member.status().name} is told otherwise"
 
 
 async def test_a_lone_player_does_not_depend_on_a_witness(world, air):
