@@ -81,15 +81,19 @@ async def _until_stopped(opened: failover.Witness, say: Say) -> BaseException | 
 
 
 async def _tell_of_vote(opened: failover.Witness, say: Say) -> NoReturn:
-    """Say when it begins to vote, and when it ends to. It votes where the players' votes are even in number."""
-    voted_for: list[str] | None = None
+    """Say when it begins to vote, and when it ceases to: that depends on how many players vote."""
+    voted = False
     while True:
-        players = sorted(info.name for info in opened.status().members if info.kind == "voter")
-        votes = len(players) > 0 and len(players) % 2 == 0
-        if votes and players != voted_for:
-            say(f"Voting, as a witness for {' and '.join(players)}: if one of them crashes, play goes on.")
-        elif voted_for and not votes and players:
-            say(f"Not voting: {len(players)} players need no other vote. It takes over when there are two again.")
-        if players:
-            voted_for = players if votes else []
+        members = opened.status().members
+        players = sorted(info.name for info in members if info.kind == "voter")
+        votes = any(info.votes for info in members if info.member == opened.id)
+        if votes and not voted:
+            say(f"Voting, as a witness of {_listed(players)}: if one of them crashes, play goes on.")
+        elif voted and not votes:
+            say(f"Not voting now: {_listed(players)} need no other vote.")
+        voted = votes
         await trio.sleep(LOOK_S)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else "".join(names)
