@@ -20,9 +20,14 @@ The rooms, from the purest to those that meet the world:
     session       a process at the table: opens a member, leaves in good order
     palette, terminal, console   colours and glyphs; the board as text; moves typed as lines
 
+    replay, kept  a game in a file; the present one, kept while it is played
+    scrutiny, verify             is a table from a file one of a game; is a file in order, are two the same game
+    retelling, showing           a replay as lines, and as boards in a terminal
+    witnessing    a third vote for two players, without a copy of the game
+
     records, evidence            what players write down, and what it proves
     players, stage, showcase     several players on this machine, their host killed, the figures printed
-    cli           the command line
+    cli, cli_files               the command line
 
 Down to `machine` nothing knows how failover works; nothing but the coming window will know pyglet.
 """
