@@ -52,7 +52,9 @@ def verify(files: tuple[Path, ...]) -> None:
 
 
 def _print(path: Path, replay: Replay, finding: Finding) -> None:
-    end = "the game is over" if finding.is_over else "the game goes on"
+    end = "the game is over" if finding.is_over else "not over when it was saved"
+    if not finding.is_right:
+        end = f"{finding.entries} entries are in order"
     cut = "; the game went on, but no more was kept of it" if replay.is_cut else ""
     first, last = replay.entries[0].index, replay.entries[-1].index
     click.echo(path)
