@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,11 +29,13 @@ from demo_game.host_function import Pace
 from demo_game.land import SIZES
 from demo_game.player import Player
 from demo_game.records import Journal
+from demo_game.window import start
 from demo_game.witnessing import Post
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 TICKET_VARIABLE = "FAILOVER_TICKET"
+SIZE_MIN = 960, 540
 _SKILLS = click.Choice([skill.name.lower() for skill in Skill])
 _MAPS = click.Choice([size.name for size in SIZES])
 
@@ -85,6 +88,42 @@ _what = _options(
 )
 
 
+class _Place(click.ParamType):  # type: ignore[type-arg]
+    """X,Y."""
+
+    name = "X,Y"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        x, _, y = str(value).partition(",")
+        if not (x.isdecimal() and y.isdecimal()):
+            self.fail(f"{value!r} is no place: write 0,0", param, context)
+        return int(x), int(y)
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]
+    """WIDTHxHEIGHT."""
+
+    name = "WIDTHxHEIGHT"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        match = re.fullmatch(r"(\d{2,5})x(\d{2,5})", str(value))
+        if match is None or int(match[1]) < SIZE_MIN[0] or int(match[2]) < SIZE_MIN[1]:
+            self.fail(f"{value!r} is no size: write 1280x720; 960x540 is the least", param, context)
+        return int(match[1]), int(match[2])
+
+
+_looks = _options(
+    click.option("--size", "window", type=_Size(), default="1280x720", help="Size of the window, from 960x540."),
+    click.option("--no-sound", is_flag=True, help="No sounds."),
+    click.option("--anim", type=click.Choice(["slow", "fast", "off"]), help="How long attacks are shown."),
+    click.option("--low-motion", is_flag=True, help="Nothing rolls, nothing pulses."),
+    click.option("--dev", is_flag=True, help="A button that pulls the plug on the host, if it has --dev, too."),
+    click.option("--terminal", is_flag=True, help="The board as text, also where there is a screen."),
+    click.option("--probe", type=click.Path(path_type=Path), hidden=True),
+    click.option("--place", type=_Place(), hidden=True),
+)
+
+
 class _Commands(click.Group):
     """A group that turns what goes wrong into one line and a status."""
 
@@ -130,9 +169,31 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-def main() -> None:
-    """Hexhold: a hex dice war for 2 to 8 players that outlives its host."""
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Hexhold: a hex dice war for 2 to 8 players that outlives its host.
+
+    Without a command it opens the window, with its menu.
+    """
+    if context.invoked_subcommand is None:
+        if not start.there_is_a_display():
+            raise click.UsageError("there is no display to open a window on: name a command")
+        context.invoke(menu)
+
+
+@main.command()
+@_who
+@_looks
+def menu(**options: Any) -> None:
+    """Open the window with its menu; the same as no command, with options."""
+    if not start.there_is_a_display():
+        raise click.UsageError("there is no display to open a window on: name another command")
+    _at_table(options)
 
 
 main.add_command(cli_files.verify)
@@ -141,6 +202,7 @@ main.add_command(cli_files.replay)
 
 @main.command()
 @_who
+@_looks
 @_what
 def host(**options: Any) -> None:
     """Open a table; print the ticket for the others, and a short code for those on the same network."""
@@ -150,6 +212,7 @@ def host(**options: Any) -> None:
 @main.command()
 @click.argument("ticket", required=False)
 @_who
+@_looks
 def join(ticket: str | None, **options: Any) -> None:
     """Join with TICKET: the text, @FILE, or - for the standard input; else FAILOVER_TICKET, or a question.
 
@@ -168,6 +231,7 @@ def bot(ticket: str | None, **options: Any) -> None:
 
 @main.command()
 @_who
+@_looks
 @_what
 def solo(**options: Any) -> None:
     """Play against bots, alone on this machine."""
@@ -205,8 +269,31 @@ def _at_table(
 
         if options["headless"]:
             trio.run(session.headless, opening, player, wishes)
+        elif not options["terminal"] and start.there_is_a_display():
+            resumes = (opening.data / "game.db").exists()
+            first = start.First(found and not alone, alone, ticket, resumes=resumes)
+            start.show(_looks_of(options), first, opening, wishes, _given_name())
         else:
             trio.run(partial(console.play_in_terminal, opening, wishes, solo=alone))
+
+
+def _looks_of(options: dict[str, Any]) -> start.Looks:
+    return start.Looks(
+        size=options["window"],
+        sound=not options["no_sound"],
+        animation=options["anim"],
+        low_motion=options["low_motion"] or None,
+        dev=options["dev"],
+        probe=options["probe"],
+        place=options["place"],
+    )
+
+
+def _given_name() -> str | None:
+    """Return --name if it was given; else the window uses the name that was chosen before."""
+    context = click.get_current_context()
+    given = context.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT
+    return str(context.params["name"]) if given else None
 
 
 def _log_to(path: Path | None) -> None:

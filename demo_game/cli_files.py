@@ -10,8 +10,10 @@ import click
 
 from demo_game import showing
 from demo_game.replay import BadReplay, Replay, load_untrusted
+from demo_game.session import Opening, new_data_folder
 from demo_game.verify import Finding, compare
 from demo_game.verify import verify as finding_of
+from demo_game.window import start
 
 _FILE = click.Path(path_type=Path)
 
@@ -81,7 +83,7 @@ def _print(path: Path, replay: Replay, finding: Finding) -> None:
     help=f"So many times as fast as a step every {showing.STEP_S:g} s.",
 )
 def replay(file: Path, headless: bool, speed: float) -> None:
-    """Show the game in a replay FILE: at a terminal as boards, elsewhere line by line."""
+    """Show the game in a replay FILE: in a window; without a screen as boards, or line by line."""
     try:
         game = load_untrusted(file)
     except BadReplay as error:
@@ -94,7 +96,10 @@ def replay(file: Path, headless: bool, speed: float) -> None:
 
 def _show(game: Replay, file: Path, speed: float, *, headless: bool) -> None:
     """Choose how to show it. A window comes first here, where there is a display."""
-    if headless or not sys.stdout.isatty():
+    if not headless and start.there_is_a_display() and sys.stdout.isatty():
+        template = Opening("Player", new_data_folder())
+        start.show(start.Looks(), start.First(replay=file), template, (), None)
+    elif headless or not sys.stdout.isatty():
         showing.as_lines(game)
     else:
         showing.as_boards(game, file, speed)

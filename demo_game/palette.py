@@ -25,11 +25,16 @@ GLYPHS: Final = "●▲■◆★✚⬟○"
 
 BACKGROUND: Final[Colour] = (13, 17, 23)
 CARD: Final[Colour] = (22, 27, 39)
+ROW: Final[Colour] = (33, 39, 54)
+RAISED: Final[Colour] = (48, 56, 76)
 TEXT: Final[Colour] = (230, 234, 240)
-QUIET: Final[Colour] = (130, 140, 155)
+QUIET: Final[Colour] = (146, 156, 172)
+"""Readable on a card: a contrast of 6 to 1."""
 AMBER: Final[Colour] = (240, 190, 80)
 GREEN: Final[Colour] = (90, 210, 140)
 RED: Final[Colour] = (240, 90, 80)
+LEAF: Final[Colour] = (36, 128, 92)
+"""What one is meant to press."""
 
 
 def shaded(colour: Colour, percent: int) -> Colour:

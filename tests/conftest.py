@@ -15,7 +15,7 @@ hypothesis.settings.load_profile("failover")
 Require = Callable[[bool, str], None]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def require() -> Require:
     """Return a function that skips the test, with a reason, where the machine cannot run it.
 
