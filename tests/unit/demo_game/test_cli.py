@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from demo_game import cli, console, showcase
+from demo_game import cli_options, console, showcase
 from demo_game.cli import main
 from demo_game.commands import AddBot, Attack, Chat, EndTurn, Option, SetOption
 from demo_game.evidence import Verdict
@@ -44,7 +44,7 @@ def test_every_command_has_help(command: str) -> None:
     ],
 )
 def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], words: str) -> None:
-    result = run(*arguments, env={cli.TICKET_VARIABLE: ""})
+    result = run(*arguments, env={cli_options.TICKET_VARIABLE: ""})
     assert result.exit_code != 0 and not isinstance(result.exception, OSError)
     last = [line for line in result.output.splitlines() if line.startswith("Error")]
     assert len(last) == 1 and words in last[0]
@@ -52,10 +52,10 @@ def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], wo
 
 def test_a_ticket_comes_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ticket").write_text("fo1-abc\n def\n", encoding="utf-8")
-    assert cli._ticket(f"@{tmp_path / 'ticket'}") == "fo1-abcdef"
-    monkeypatch.setenv(cli.TICKET_VARIABLE, "fo1-env")
-    assert cli._ticket(None) == "fo1-env" and cli._ticket(" fo1-x ") == "fo1-x"
-    assert cli._ticket(" k7qf 3mda\n") == "k7qf3mda"
+    assert cli_options.ticket_of(f"@{tmp_path / 'ticket'}") == "fo1-abcdef"
+    monkeypatch.setenv(cli_options.TICKET_VARIABLE, "fo1-env")
+    assert cli_options.ticket_of(None) == "fo1-env" and cli_options.ticket_of(" fo1-x ") == "fo1-x"
+    assert cli_options.ticket_of(" k7qf 3mda\n") == "k7qf3mda"
 
 
 def test_lines_typed_by_players_are_understood(room: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from demo_game import cli, luck, showing
+from demo_game import cli_options, luck, showing
 from demo_game.bots import Skill
 from demo_game.cli import main
 from demo_game.commands import (
@@ -199,7 +199,7 @@ def test_every_command_has_help(command: str) -> None:
 )
 def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
     data = ("--data", tmp_path / "data") if arguments[0] == "witness" else ()
-    result = run(*arguments, *data, env={cli.TICKET_VARIABLE: ""})
+    result = run(*arguments, *data, env={cli_options.TICKET_VARIABLE: ""})
     assert result.exit_code != 0
     errors = [line for line in result.output.splitlines() if line.startswith("Error")]
     assert len(errors) == 1 and words in errors[0]
