@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import trio
-from click.exceptions import NoArgsIsHelpError
 
 import failover
 from demo_game import cli_files, cli_options, cli_sim, cli_witness, console, session, showcase
@@ -31,10 +30,15 @@ class _Commands(click.Group):
     def make_context(self, *names: Any, **extra: Any) -> click.Context:
         try:
             return super().make_context(*names, **extra)
-        except NoArgsIsHelpError:
-            raise  # nothing is wrong: it shows the help
         except click.UsageError as error:
             raise _in_one_line(error) from None
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Take options without a command for those of `menu`: the group itself has none but --help."""
+        is_bare = not args or (args[0].startswith("-") and args[0] not in context.help_option_names)
+        if is_bare and not context.resilient_parsing:  # which is a shell that asks how the line may go on
+            args = ["menu", *args]
+        return super().parse_args(context, args)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -72,28 +76,24 @@ def _one_line(error: BaseException) -> str:
 
 @click.group(
     cls=_Commands,
-    invoke_without_command=True,
+    subcommand_metavar="[COMMAND] [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """Hexhold: a hex dice war for 2 to 8 players that outlives its host.
 
-    Without a command it opens the window, with its menu.
+    Without a command it opens the window, with its menu. It then takes the options of the command `menu`, such as
+    demo-game --name Ada --size 960x540; demo-game menu --help lists them.
     """
-    if context.invoked_subcommand is None:
-        if not start.there_is_a_display():
-            raise click.UsageError("there is no display to open a window on: name a command")
-        context.invoke(menu)
 
 
 @main.command()
 @cli_options.who
 @cli_options.looks
 def menu(**options: Any) -> None:
-    """Open the window with its menu; the same as no command, with options."""
+    """Open the window with its menu. The word may be left out, also before options."""
     if not start.there_is_a_display():
-        raise click.UsageError("there is no display to open a window on: name another command")
+        raise click.UsageError("there is no display to open a window on: name a command, such as host or join")
     _at_table(options)
 
 

@@ -12,7 +12,9 @@ from demo_game.cli import main
 from demo_game.commands import AddBot, Attack, Chat, EndTurn, Option, SetOption
 from demo_game.evidence import Verdict
 from demo_game.player import Player
+from demo_game.session import Opening
 from demo_game.table import Table
+from demo_game.window import start
 
 
 def run(*arguments: str, **more: Any) -> Any:
@@ -41,6 +43,9 @@ def test_every_command_has_help(command: str) -> None:
         (("host", "--turn", "5"), "--turn 10"),
         (("sim", "--players", "9"), "2<=x<=8"),
         (("fly",), "No such command"),
+        (("--fly",), "No such option"),
+        (("--size", "1x1"), "960x540 is the least"),
+        (("--name", "Ada", "host"), "unexpected extra argument (host)"),
     ],
 )
 def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], words: str) -> None:
@@ -48,6 +53,44 @@ def test_mistakes_get_one_clear_line_and_a_status(arguments: tuple[str, ...], wo
     assert result.exit_code != 0 and not isinstance(result.exception, OSError)
     last = [line for line in result.output.splitlines() if line.startswith("Error")]
     assert len(last) == 1 and words in last[0]
+
+
+class Windows:
+    """In place of the window: what it was opened with."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[tuple[start.Looks, start.First, Opening, str | None]] = []
+        monkeypatch.setattr(start, "show", self.show)
+        monkeypatch.setattr(start, "there_is_a_display", lambda: True)
+
+    def show(self, looks: start.Looks, first: start.First, opening: Opening, _: object, name: str | None) -> None:
+        self.shown.append((looks, first, opening, name))
+
+
+@pytest.mark.parametrize("word", [(), ("menu",)])
+def test_options_without_a_command_are_those_of_the_menu(
+    word: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows(monkeypatch)
+    for options in ((), ("--dev",), ("--name", "Ada", "--size", "960x540")):
+        result = run(*word, *options)
+        assert result.exit_code == 0, result.output
+    (plain, first, _, no_name), (dev, *_), (small, _, opening, name) = windows.shown
+    assert first == start.First() and no_name is None and not plain.dev and plain.size == (1280, 720)
+    assert dev.dev and small.size == (960, 540) and opening.name == name == "Ada"
+
+
+def test_help_without_a_command_is_of_all_commands() -> None:
+    for word in ("-h", "--help"):
+        result = run(word)
+        assert result.exit_code == 0 and "Commands:" in result.output and "showcase" in result.output
+
+
+def test_without_a_display_no_window_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = Windows(monkeypatch)
+    monkeypatch.setattr(start, "there_is_a_display", lambda: False)
+    result = run("--dev")
+    assert result.exit_code == 2 and "there is no display" in result.output and not windows.shown
 
 
 def test_a_ticket_comes_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
