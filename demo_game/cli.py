@@ -159,6 +159,7 @@ def _at_table(
             found=found,
             port=options["port"],
             bind=options["bind"],
+            addresses=options["addresses"],
             pace=Pace(bot_delay_ms=int(options.get("bot_delay", 0.7) * 1_000)),
             journal=journal,
             record=options["report"] is not None,

@@ -40,6 +40,13 @@ where = _together(
     ),
     click.option("--port", type=click.IntRange(0, 65535), default=0, help="UDP port; 0 takes a free one."),
     click.option("--bind", default="::", help="Address to listen on; :: = all."),
+    click.option(
+        "--address",
+        "addresses",
+        multiple=True,
+        help="Where others reach you from elsewhere: 203.0.113.5:7777 or game.example.org:7777, with --port 7777. "
+        "Repeat it for up to 4, of them 2 names.",
+    ),
     click.option("--log", "log_file", type=click.Path(path_type=Path), help="Write a log to this file."),
 )
 """Where a member listens, and where it keeps what it has."""

@@ -46,6 +46,8 @@ class Opening:
     found: bool = False
     port: int = 0
     bind: str = "::"
+    addresses: tuple[str, ...] = ()
+    """Where others reach this process from elsewhere, as `failover.open_member` takes them."""
     pace: Pace = field(default_factory=Pace)
     journal: Journal = field(default_factory=Journal)
     record: bool = False
@@ -81,6 +83,7 @@ async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
             name=opening.name,
             port=opening.port,
             bind=opening.bind,
+            addresses=opening.addresses,
         ) as member,
     ):
         opened.append(member)

@@ -31,6 +31,8 @@ class Post:
     """None: go on with the storage of an earlier run."""
     port: int = 0
     bind: str = "::"
+    addresses: tuple[str, ...] = ()
+    """Where players reach it from elsewhere, as `failover.open_witness` takes them."""
 
     @property
     def storage(self) -> Path:
@@ -57,7 +59,12 @@ async def _stand(post: Post, say: Say) -> bool:
     """Be open once; tell whether to open again, since the players went on without a quorum."""
     async with (
         failover.open_witness(
-            storage=post.storage, ticket=post.ticket, name=post.name, port=post.port, bind=post.bind
+            storage=post.storage,
+            ticket=post.ticket,
+            name=post.name,
+            port=post.port,
+            bind=post.bind,
+            addresses=post.addresses,
         ) as opened,
         trio.open_nursery() as nursery,
     ):

@@ -127,6 +127,7 @@ class Link:
                 name=opening.name,
                 port=opening.port,
                 bind=opening.bind,
+                addresses=opening.addresses,
                 wake=self._wake,
             )
         except (failover.FailoverError, OSError, ValueError) as error:

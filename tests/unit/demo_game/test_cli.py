@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import failover
 from demo_game import cli_options, console, showcase
 from demo_game.cli import main
 from demo_game.commands import AddBot, Attack, Chat, EndTurn, Option, SetOption
@@ -15,6 +16,7 @@ from demo_game.player import Player
 from demo_game.session import Opening
 from demo_game.table import Table
 from demo_game.window import start
+from demo_game.window.link import Link
 
 
 def run(*arguments: str, **more: Any) -> Any:
@@ -91,6 +93,62 @@ def test_without_a_display_no_window_is_tried(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(start, "there_is_a_display", lambda: False)
     result = run("--dev")
     assert result.exit_code == 2 and "there is no display" in result.output and not windows.shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("host", "--headless"),
+        ("host", "--terminal"),
+        ("join", "x", "--headless"),
+        ("bot", "x"),
+        ("solo", "--headless"),
+        ("witness", "x"),
+    ],
+)
+def test_every_command_that_opens_a_member_gives_it_the_addresses(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    def refuse(*_: object, **options: Any) -> None:
+        given.append(options)
+        raise failover.BadTicket("this is as far as it goes")
+
+    monkeypatch.setattr(failover, "open_member", refuse)
+    monkeypatch.setattr(failover, "open_witness", refuse)
+    addresses = ("203.0.113.5:7777", "game.example.org:7777")
+    result = run(*command, "--data", str(tmp_path), "--address", addresses[0], "--address", addresses[1])
+    assert result.exit_code == 1 and "as far as it goes" in result.output
+    assert [each["addresses"] for each in given] == [addresses]
+
+
+def test_a_window_gives_the_addresses_to_its_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def refuse(_: object, **options: Any) -> None:
+        given.append(options)
+        raise failover.BadTicket("this is as far as it goes")
+
+    windows = Windows(monkeypatch)
+    run("--address", "203.0.113.5:7777", "--data", str(tmp_path))
+    [(_, _, opening, _)] = windows.shown
+    monkeypatch.setattr(failover, "start_member", refuse)
+    link = Link(opening, lambda: None)
+    link.join()
+    assert "as far as it goes" in link.error
+    assert [each["addresses"] for each in given] == [("203.0.113.5:7777",)]
+
+
+def test_an_address_that_is_none_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    for addresses, words in (
+        (["here"], "'here' is not an address"),
+        (["a.b:1", "c.d:2", "e.f:3"], "2 of them names"),
+    ):
+        options = [word for each in addresses for word in ("--address", each)]
+        result = run("host", "--headless", "--data", str(tmp_path), "--bind", "127.0.0.1", *options)
+        assert result.exit_code == 1 and words in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ticket_comes_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
