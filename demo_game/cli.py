@@ -6,6 +6,7 @@ Every option has a useful default, and every error is one line that says what to
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,13 +173,20 @@ def _at_table(
             return Player(member, opening.name, skill, pace_s=pace_s, heartbeat_s=heartbeat_s)
 
         if options["headless"]:
-            trio.run(session.headless, opening, player, wishes)
+            speaks = not alone and str(options["report"]) != "-"  # there, the standard output is the journal
+            trio.run(session.headless, opening, player, wishes, _say if speaks else None)
         elif not options["terminal"] and start.there_is_a_display():
             resumes = (opening.data / "game.db").exists()
             first = start.First(found and not alone, alone, ticket, resumes=resumes)
             start.show(_looks_of(options), first, opening, wishes, _given_name())
         else:
             trio.run(partial(console.play_in_terminal, opening, wishes, solo=alone))
+
+
+def _say(line: str) -> None:
+    """Print a line at once; who has read the ticket and closed the pipe must not end the game."""
+    with suppress(BrokenPipeError):
+        click.echo(line)
 
 
 def _looks_of(options: dict[str, Any]) -> start.Looks:

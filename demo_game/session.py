@@ -6,6 +6,7 @@ leaving the block hands the host's role over.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import secrets
 import signal
@@ -34,6 +35,8 @@ SAVE_LOOK_S = 0.02
 """How often it is looked whether a game is over: players that are programs begin the next one soon."""
 INVITE_USES = 64
 """One ticket does for the whole table, and for spectators."""
+CODE_VALID_S = 86_400.0
+"""As long as the ticket: nobody is there to ask for another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +154,51 @@ async def report_events(member: failover.Member, journal: Journal) -> None:
         journal.write("event", event=type(event).__name__, **what)
 
 
-async def headless(opening: Opening, player_of: Callable[[bytes], Player], wishes: tuple[Command, ...]) -> None:
-    """Sit at the table as a bot until told to end. `wishes` are asked for once, after taking the seat."""
+async def headless(
+    opening: Opening,
+    player_of: Callable[[bytes], Player],
+    wishes: tuple[Command, ...],
+    say: Callable[[str], None] | None = None,
+) -> None:
+    """Sit at the table as a bot until told to end.
+
+    Args:
+        opening: how it comes to its table.
+        player_of: makes the player, by the member's id.
+        wishes: asked for once, after the founder took the seat.
+        say: gets the lines by which others join the founder's table, `Ticket: ...` first; None = nobody is told.
+    """
 
     async def work() -> None:
         async with at_table(opening) as member, trio.open_nursery() as nursery:
             nursery.start_soon(report_events, member, opening.journal)
             await member.read_barrier()  # who comes back looks at the present table, not at an empty one
             if opening.found:
-                opening.journal.write("ticket", ticket=await member.invite(uses=INVITE_USES))
+                ticket = await member.invite(uses=INVITE_USES)
+                opening.journal.write("ticket", ticket=ticket)
+                if say is not None:
+                    say(f"Ticket: {ticket}")
+                    nursery.start_soon(_give_code, member, opening, say)
                 nursery.start_soon(wish, member, wishes, opening.journal)
             await play(member, player_of(member.id), opening.journal)
 
     await until_told(work)
+
+
+async def _give_code(member: failover.Member, opening: Opening, say: Callable[[str], None]) -> None:
+    """Open a short code until the game begins; without a network for it, the ticket must do."""
+    if ipaddress.ip_address(opening.bind).is_loopback or table_of(member).phase is Phase.PLAY:
+        return  # nobody else would hear of it, or need it
+    try:
+        code = await member.short_code(uses=INVITE_USES, valid_s=CODE_VALID_S)
+    except (failover.OutcomeUnknown, failover.PortInUse, failover.Unreachable) as error:
+        log.info("no short code: %s", error)
+        return
+    opening.journal.write("code", code=code)
+    say(f"Short code: {code}")
+    while table_of(member).phase is not Phase.PLAY:  # noqa: ASYNC110 - the table is one reference; nobody sets an event
+        await trio.sleep(0.1)
+    member.close_short_code()
 
 
 async def wish(member: failover.Member, wishes: tuple[Command, ...], journal: Journal) -> None:

@@ -200,6 +200,15 @@ def test_a_storage_in_use_is_named(terminals, tmp_path):
     assert "another process" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_a_headless_host_prints_the_ticket_by_which_others_join(terminals, tmp_path):
+    ada = terminals("Ada", "host")
+    line = ada.process.stdout.readline()  # it is there at once, though the standard output is a pipe
+    assert re.fullmatch(r"Ticket: failover1-[a-z2-7]+\n", line)
+    ada.process.stdout.close()
+    terminals("Björn", "join", line.removeprefix("Ticket: ").strip())
+    until(lambda: [each for each in ada.events() if each.get("name") == "Björn"], "Björn joins")
+
+
 def test_a_damaged_storage_is_named_and_left_alone(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
