@@ -26,8 +26,9 @@ The rooms, from the purest to those that meet the world:
     witnessing    a third vote for two players, without a copy of the game
 
     records, evidence            what players write down, and what it proves
-    players, stage, showcase     several players on this machine, their host killed, the figures printed
-    cli, cli_files               the command line
+    players, stage, showcase     several players on this machine, their host killed
+    figures       what that showed: counted while it runs, judged at its end
+    cli, cli_files, cli_showcase, ...                the command line
 
-Down to `machine` nothing knows how failover works; nothing but the coming window will know pyglet.
+Down to `machine` nothing knows how failover works; nothing but the window knows pyglet.
 """

@@ -15,7 +15,7 @@ import click
 import trio
 
 import failover
-from demo_game import cli_files, cli_options, cli_sim, cli_witness, console, session, showcase
+from demo_game import cli_files, cli_options, cli_showcase, cli_sim, cli_witness, console, session
 from demo_game.bots import Skill
 from demo_game.commands import Command
 from demo_game.host_function import Pace
@@ -102,6 +102,7 @@ main.add_command(cli_files.verify)
 main.add_command(cli_files.replay)
 main.add_command(cli_witness.witness)
 main.add_command(cli_sim.sim)
+main.add_command(cli_showcase.showcase)
 
 
 @main.command()
@@ -152,6 +153,17 @@ def _at_table(
     if replay is not None and not replay.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder {replay.parent} to save the replay in: make it first")
     wishes = _wishes(options) if found else ()
+
+    def player(member: bytes) -> Player:
+        return Player(
+            member,
+            options["name"],
+            Skill[options["skill"].upper()],
+            pace_s=options["pace"],
+            heartbeat_s=options["heartbeat"],
+            linger_s=options["linger"],
+        )
+
     with _journal(options["report"]) as journal:
         opening = session.Opening(
             name=options["name"],
@@ -164,13 +176,9 @@ def _at_table(
             pace=Pace(bot_delay_ms=int(options.get("bot_delay", 0.7) * 1_000)),
             journal=journal,
             record=options["report"] is not None,
+            plays=player if options.get("auto") else None,
             save_replay=replay,
         )
-
-        def player(member: bytes) -> Player:
-            skill = Skill[options["skill"].upper()]
-            pace_s, heartbeat_s = options["pace"], options["heartbeat"]
-            return Player(member, opening.name, skill, pace_s=pace_s, heartbeat_s=heartbeat_s)
 
         if options["headless"]:
             speaks = not alone and str(options["report"]) != "-"  # there, the standard output is the journal
@@ -198,6 +206,7 @@ def _looks_of(options: dict[str, Any]) -> start.Looks:
         dev=options["dev"],
         probe=options["probe"],
         place=options["place"],
+        shots=options["shots"],
     )
 
 
@@ -224,29 +233,3 @@ def _journal(path: Path | None) -> Journal:
     if path is None:
         return Journal()
     return Journal(sys.stdout if str(path) == "-" else path.open("a", encoding="utf-8"))
-
-
-@main.command("showcase")
-@click.option(
-    "--players", type=click.IntRange(3, 8), default=4, help="Player processes; three survive one's death."
-)
-@click.option("--kills", type=click.IntRange(0, 50), default=2, help="How often the host is killed.")
-@click.option("--map", "size", type=cli_options.MAPS, default="small", help="Size of the map.")
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write the figures here."
-)
-@click.option("--keep", is_flag=True, help="Keep the players' data folders, and say where they are.")
-@click.option("--plain", is_flag=True, help="Print lines, even to a terminal.")
-@click.option("--headless", is_flag=True, help="Show it as text, also where there is a screen.")
-def showcase_command(json_file: Path | None, headless: bool, **options: Any) -> None:
-    """Let several players play on this machine, kill the host every so often, and print what it cost."""
-    del headless  # text is all there is yet; who says it now will not be surprised by a window later
-    figures = showcase.run(showcase.Show(**options))
-    text = figures.json()
-    if json_file is not None and str(json_file) != "-":
-        json_file.write_text(text + "\n", encoding="utf-8")
-    click.echo(text)
-    if figures.folder is not None:
-        click.echo(f"The players' folders are in {figures.folder}", err=True)
-    if figures.complaints:
-        raise click.ClickException("; ".join(figures.complaints))

@@ -63,6 +63,7 @@ who = _together(
         help="Save each game to this file when it is over, and the present one on leaving.",
     ),
     click.option("--heartbeat", type=click.FloatRange(0.01), hidden=True),
+    click.option("--linger", type=click.FloatRange(0), default=0.0, hidden=True),
     click.option("--report", type=click.Path(path_type=Path, allow_dash=True), hidden=True),
 )
 """Who sits at the table."""
@@ -114,6 +115,8 @@ looks = _together(
     click.option("--terminal", is_flag=True, help="The board as text, also where there is a screen."),
     click.option("--probe", type=click.Path(path_type=Path), hidden=True),
     click.option("--place", type=_Place(), hidden=True),
+    click.option("--shots", type=click.Path(path_type=Path), hidden=True),
+    click.option("--auto", is_flag=True, hidden=True),
 )
 """How a window looks."""
 

@@ -45,8 +45,14 @@ class Player:
     """Between two requests."""
     heartbeat_s: float | None = None
     """Ask for something harmless every so often even when it is not one's turn; for measuring outages."""
+    linger_s: float = 0.0
+    """Before it starts a game or asks for another: time for people to look at who is there, and at who won."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """What its nonces are made of; new in every process."""
+
+    def pause_s(self, command: Command) -> float:
+        """Return how long it waits before it asks for this."""
+        return max(self.pace_s, self.linger_s) if isinstance(command, Start | Rematch) else self.pace_s
 
     def nonce(self, game: int) -> bytes:
         """Return the nonce for the table's game with this number."""
@@ -100,7 +106,7 @@ async def play(member: failover.Member, player: Player, journal: Journal) -> Non
             await trio.sleep(min(player.pace_s, player.heartbeat_s or 0.05))
             continue
         if not isinstance(command, Back):
-            await trio.sleep(player.pace_s)
+            await trio.sleep(player.pause_s(command))
             if next_request(_table(member), player) != command:
                 continue  # somebody else was faster, or the turn is over
         serial += 1

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,26 @@ T = TypeVar("T")
 
 class Trouble(Exception):
     """The show cannot go on; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a player's window is, for all its lives."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How fast they play: as fast as they can, or for people to look at."""
+
+    pace_s: float = 0.05
+    linger_s: float = 0.0
+    """Before a game begins, and after it."""
+    rounds: int = 30
 
 
 @dataclass(slots=True)
@@ -53,6 +74,13 @@ class Cast:
     size: str
     deadline: float
     """When the whole show must be over, on `time.monotonic`."""
+    tempo: Tempo = field(default_factory=Tempo)
+    spots: tuple[Spot, ...] = ()
+    """Windows for the first players; the others have none."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever wants the show to end early."""
+    looked_at: float = 0.0
+    """When the last look at the players' files began."""
     records: dict[str, list[Record]] = field(default_factory=dict)
     """What each player wrote down so far."""
     table: Table = field(default_factory=Table)
@@ -69,7 +97,8 @@ class Cast:
 
     def start(self) -> None:
         """Start the founder, and with its ticket the others."""
-        self._cast(NAMES[0], ["host", "--players", str(self.players), "--map", self.size, "--turn", "10"])
+        options = ["--players", str(self.players), "--map", self.size, "--turn", "10"]
+        self._cast(NAMES[0], ["host", *options, "--rounds", str(self.tempo.rounds)])
         founder = self.records[NAMES[0]]
         ticket = self.wait_for(
             lambda: next((r["ticket"] for r in founder if r["kind"] == "ticket"), None),
@@ -77,7 +106,7 @@ class Cast:
             "no table was opened",
         )
         for name in NAMES[1 : self.players]:
-            self._cast(name, ["bot", "-"], ticket)
+            self._cast(name, ["join", "-"], ticket)
 
     def _cast(self, name: str, arguments: list[str], ticket: str = "") -> None:
         data = self.folder / name
@@ -85,12 +114,29 @@ class Cast:
         if ticket:
             (data / "ticket").write_text(ticket, encoding="utf-8")
             arguments = [arguments[0], f"@{data / 'ticket'}"]
-        pace = ["--pace", "0.05", "--heartbeat", "0.05", "--bind", "127.0.0.1", "--headless"]
+        tempo = ["--pace", str(self.tempo.pace_s), "--linger", str(self.tempo.linger_s)]
+        pace = [*tempo, "--heartbeat", "0.05", "--bind", "127.0.0.1", *self._looks(name)]
         files = ["--data", str(data), "--report", str(data / "report"), "--log", str(data / "log")]
         whole = [sys.executable, "-m", "demo_game", *arguments, "--name", name, *pace, *files]
         self._processes[name] = _Process(name, whole, data / "report", data / "errors")
         self.records[name] = []
         self.spawn(name)
+
+    def _looks(self, name: str) -> list[str]:
+        """Return how a player is seen: in a window of its own, or not at all."""
+        if not self.has_window(name):
+            return ["--headless"]
+        spot = self.spots[NAMES.index(name)]
+        where = ["--size", f"{spot.width}x{spot.height}", "--place", f"{spot.x},{spot.y}"]
+        return ["--auto", "--no-sound", "--anim", "fast", *where, "--shots", str(self.shots(name))]
+
+    def has_window(self, name: str) -> bool:
+        """Tell whether a player plays in a window."""
+        return NAMES.index(name) < len(self.spots)
+
+    def shots(self, name: str) -> Path:
+        """Return the folder in which a player's window is asked for pictures."""
+        return self.folder / name / "shots"
 
     def spawn(self, name: str) -> None:
         """Start a player's process, or start it again on its storage."""
@@ -138,6 +184,7 @@ class Cast:
 
     def look(self) -> None:
         """Read what was written since the last look, and replay it."""
+        self.looked_at = time.monotonic()
         for process in self._processes.values():
             if process.lines is None and process.report.exists():
                 process.lines = process.report.open(encoding="utf-8", errors="replace")
@@ -223,6 +270,8 @@ class Cast:
             show()
             if (value := seen()) is not None:
                 return value
+            if self.stop.is_set():
+                raise Trouble("ended early")
             for name, code in self._died():
                 raise Trouble(f"{name} ended with status {code}")
             if time.monotonic() > deadline:

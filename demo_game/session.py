@@ -55,6 +55,8 @@ class Opening:
     journal: Journal = field(default_factory=Journal)
     record: bool = False
     """Write every applied command down, too."""
+    plays: Callable[[bytes], Player] | None = None
+    """Makes a player, by the member's id, that plays the seat of a window; None = people do."""
     save_replay: Path | None = None
     """Save each game here when it is over, and the present one on leaving."""
 

@@ -7,17 +7,19 @@ their records. It prints no number that was not measured in this run.
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
 import tempfile
+import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from demo_game import evidence
-from demo_game.players import Cast, Trouble
-from demo_game.stage import Stage
+from demo_game.figures import Figures, Kill
+from demo_game.players import Cast, Spot, Tempo, Trouble
+from demo_game.stage import Stage, TextStage
+from demo_game.table import Phase
 
 SECONDS_MAX = 110.0
 """The whole show ends in two minutes, whatever happens."""
@@ -25,6 +27,13 @@ _SETTLE_S = 3.0
 """Play before a kill, so that there is something to lose."""
 _MOVED_S_MAX = 20.0
 _BACK_S_MAX = 30.0
+_BANNER_READY_S = 0.7
+"""From the first accepted request to a banner that is complete in the other players' windows."""
+_OVER_S_MAX = 60.0
+"""A picture of the end is worth so much waiting, and no more."""
+_WATCHED = Tempo(pace_s=0.5, linger_s=2.0)
+_RECORDED = Tempo(pace_s=0.4, linger_s=2.5, rounds=6)
+"""A short game, so that its end is in the pictures, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +45,51 @@ class Show:
     size: str = "small"
     keep: bool = False
     plain: bool = False
+    windows: int = 0
+    """How many players have a window; 0 = it is shown as text."""
+    record: Path | None = None
+    """Write pictures here."""
+
+    @property
+    def tempo(self) -> Tempo:
+        """How fast it is played."""
+        if self.record is not None:
+            return _RECORDED
+        return _WATCHED if self.windows else Tempo()
+
+    @property
+    def settle_s(self) -> float:
+        """Play before a kill: people want to read what happened at the last one."""
+        return 2 * _SETTLE_S if self.windows else _SETTLE_S
+
+    @property
+    def seconds_max(self) -> float:
+        """When it ends, whatever happens; windows open and close slowly, and pictures take time."""
+        pictures_s = _OVER_S_MAX if self.record is not None else 0.0
+        return SECONDS_MAX + pictures_s + (15.0 * self.kills if self.windows else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One killed host."""
-
-    source: str
-    target: str
-    gap_ms: float
+StageOf = Callable[[Cast, Figures], Stage]
 
 
-@dataclass(slots=True)
-class Figures:
-    """What was measured."""
+def run(
+    show: Show, stage_of: StageOf | None = None, spots: tuple[Spot, ...] = (), stop: threading.Event | None = None
+) -> Figures:
+    """Put the show on; return what was measured, with complaints if anything went wrong.
 
-    kills: list[Kill] = field(default_factory=list)
-    verdict: evidence.Verdict | None = None
-    replayed: bool = False
-    """Whether this process, which replayed all orders, came to the players' digests."""
-    folder: Path | None = None
-    """Where the players' folders are, if they were kept: by wish, or because something went wrong."""
-    complaints: list[str] = field(default_factory=list)
-    """Everything that is not as it must be; empty if all is well."""
-
-    def json(self) -> str:
-        """Return the figures as JSON."""
-        gaps = sorted(kill.gap_ms for kill in self.kills)
-        verdict = self.verdict
-        return json.dumps(
-            {
-                "kills": [{"from": k.source, "to": k.target, "gap_ms": round(k.gap_ms, 1)} for k in self.kills],
-                "gap_ms": {"p50": _at(gaps, 0.5), "worst": _at(gaps, 1.0)},
-                "commands": verdict.commands if verdict else 0,
-                "lost": verdict.lost if verdict else None,
-                "doubled": verdict.doubled if verdict else None,
-                "digests_agree": verdict is not None and verdict.digests_agree and self.replayed,
-            },
-            ensure_ascii=False,
-        )
-
-
-def _at(gaps: list[float], part: float) -> float | None:
-    """Return the value that this part of the sorted gaps does not exceed."""
-    return round(gaps[max(0, math.ceil(part * len(gaps)) - 1)], 1) if gaps else None
-
-
-def run(show: Show) -> Figures:
-    """Put the show on; return what was measured, with complaints if anything went wrong."""
+    Args:
+        show: what.
+        stage_of: makes what it is shown on; it gets the figures that are being filled. None = text.
+        spots: where windows are.
+        stop: ends it early when it is set, by another thread.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hexhold-"))
     figures = Figures()
-    cast = Cast(folder, show.players, show.size, time.monotonic() + SECONDS_MAX)
+    deadline = time.monotonic() + show.seconds_max
+    cast = Cast(folder, show.players, show.size, deadline, show.tempo, spots, stop or threading.Event())
+    stage: Stage = TextStage(cast, plain=show.plain) if stage_of is None else stage_of(cast, figures)
     try:
-        with Stage(cast, plain=show.plain) as stage:
+        with stage:
             _perform(show, cast, stage, figures)
     except Trouble as trouble:
         figures.complaints.append(str(trouble))
@@ -110,15 +111,35 @@ def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
     """Start everybody, kill hosts, let them come back."""
     stage.tell(f"{show.players} players take their seats.")
     cast.start()
+    if show.windows:
+        cast.wait_for(lambda: _is_full(cast), _BACK_S_MAX, "not everybody took a seat", stage.show)
+        stage.moment("lobby")
     cast.wait_for(cast.playing, _BACK_S_MAX, "the game did not begin", stage.show)
-    for _ in range(show.kills):
-        cast.pause(_SETTLE_S, stage.show)
-        figures.kills.append(_kill(cast, stage))
-    cast.pause(_SETTLE_S, stage.show)
+    for number in range(show.kills):
+        cast.pause(show.settle_s, stage.show)
+        if show.windows:  # between two games there is nothing to see
+            cast.wait_for(cast.playing, _BACK_S_MAX, "no other game began", stage.show)
+            if number == 0:
+                stage.moment("board")
+        _kill(show, cast, stage, figures)
+    cast.pause(show.settle_s, stage.show)
+    if show.record is not None:
+        until = time.monotonic() + _OVER_S_MAX
+        cast.wait_for(lambda: _is_over(cast) or time.monotonic() > until or None, 2 * _OVER_S_MAX, "", stage.show)
+        if _is_over(cast):
+            stage.moment("over")
     stage.tell("Everybody leaves, the host last of all.")
 
 
-def _kill(cast: Cast, stage: Stage) -> Kill:
+def _is_full(cast: Cast) -> bool | None:
+    return len(cast.table.seats) >= cast.players or None
+
+
+def _is_over(cast: Cast) -> bool:
+    return cast.table.phase is Phase.OVER
+
+
+def _kill(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
     """Kill the host's process, wait for the next host's first answer, and bring the killed player back."""
     killed, term = cast.wait_for(cast.host, _MOVED_S_MAX, "nobody hosts", stage.show)
     at, read = cast.kill(killed), {name: len(records) for name, records in cast.records.items()}
@@ -132,14 +153,16 @@ def _kill(cast: Cast, stage: Stage) -> Kill:
     words = f"nobody took over from {killed}"
     gap = cast.wait_for(gap_ms, _MOVED_S_MAX, words, stage.show)
     target, _ = cast.wait_for(cast.host, _MOVED_S_MAX, words, stage.show)
-    stage.banner = f"{killed} left. {target} hosts now: {gap:.0f} ms. Same dice."
-    stage.tell(stage.banner)
+    figures.kills.append(Kill(killed, target, gap))
+    stage.announce(f"{killed} left. {target} hosts now: {gap:.0f} ms. Same dice.")
+    if show.windows:
+        cast.pause(_BANNER_READY_S, stage.show)
+        stage.moment("banner")
     since = cast.index
     cast.spawn(killed)
     caught_up = f"{killed} did not come back"
     cast.wait_for(lambda: cast.applied_index(killed) >= since or None, _BACK_S_MAX, caught_up, stage.show)
     stage.tell(f"{killed} is back, from its own storage.")
-    return Kill(killed, target, gap)
 
 
 def _judge(cast: Cast, figures: Figures) -> None:

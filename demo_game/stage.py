@@ -1,10 +1,10 @@
-"""What a showcase looks like: a live board in a terminal, plain lines anywhere else."""
+"""What a showcase looks like as text: a live board in a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -15,8 +15,32 @@ from demo_game.terminal import Scene, picture
 BANNER_S = 6.0
 
 
-class Stage:
-    """Shows a cast. Lines go to the standard error: the standard output is for the figures."""
+class Stage(Protocol):
+    """What the performance is shown on."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; what was told stays readable."""
+
+    def announce(self, words: str) -> None:
+        """Show words across the top for 6 s, and add them to the story."""
+
+    def tell(self, words: str) -> None:
+        """Add a line to the story."""
+
+    def show(self) -> None:
+        """Show the present state of things; called every 50 ms or so."""
+
+    def moment(self, name: str) -> None:
+        """Say that this is worth a picture: `lobby`, `board`, `banner`, `over`."""
+
+
+class TextStage:
+    """Shows a cast in a terminal. Lines go to the standard error: the standard output is for the figures."""
 
     def __init__(self, cast: Cast, *, plain: bool = False) -> None:
         self._cast = cast
@@ -42,14 +66,10 @@ class Stage:
             for line in self._story:
                 self._console.print(line, markup=False)
 
-    @property
-    def banner(self) -> str:
-        """The words across the top; they go after 6 s."""
-        return self._banner if time.monotonic() - self._banner_at < BANNER_S else ""
-
-    @banner.setter
-    def banner(self, words: str) -> None:
+    def announce(self, words: str) -> None:
+        """Show words across the top for 6 s, and add them to the story."""
         self._banner, self._banner_at = words, time.monotonic()
+        self.tell(words)
 
     def tell(self, words: str) -> None:
         """Add a line to the story."""
@@ -58,6 +78,9 @@ class Stage:
         if self._plain:
             self._console.print(line, markup=False, soft_wrap=True)
         self.show()
+
+    def moment(self, name: str) -> None:
+        """Take no pictures of text."""
 
     def show(self) -> None:
         """Draw the present picture."""
@@ -68,7 +91,7 @@ class Stage:
             cast.table,
             cast.time_ms,
             machines=cast.machines(),
-            banner=self.banner,
+            banner=self._banner if time.monotonic() - self._banner_at < BANNER_S else "",
             digest=cast.digest(),
             story=tuple(line[9:] for line in self._story),
         )

@@ -14,7 +14,9 @@
     link                 the member behind it all, over `failover.start_member`; never blocks
     saved, browser       settings, and the games that one can return to; open games on the network
     start                from the command line to a window
-    fonts, painter, sounds, main      the only files that know pyglet
+    auto                 a window that plays its own seat, for shows
+    tiles, poster, staging            the showcase in windows: where they go, the director's page, what it shows
+    fonts, painter, sounds, shots, main, director      the only files that know pyglet
 
 A scene makes a page out of what it is shown; the painter compares it with the last one and touches only what
 changed. So scenes can be tested without a screen, and nothing is drawn twice.

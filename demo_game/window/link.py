@@ -29,6 +29,7 @@ from demo_game.records import Recorded
 from demo_game.session import Opening, members_in_reach
 from demo_game.table import Table
 from demo_game.window.asking import Asking, one_line, owed, ready
+from demo_game.window.auto import play_seat
 from demo_game.window.inviting import Inviting
 from demo_game.window.story import Story
 
@@ -137,6 +138,9 @@ class Link:
             self._player = Player(member.id, opening.name, secret=self._secret)
             opening.journal.write("player", member=member.id.hex(), name=opening.name)
             self._member = member
+            if opening.plays is not None:
+                seat = replace(opening.plays(member.id), name=opening.name, secret=self._secret)
+                self._noting(member.run(lambda inner: play_seat(inner, seat, opening.journal)))
             if self.is_closed:
                 member.close()
         self._wake()
@@ -390,7 +394,7 @@ class Link:
             for wish in wishes if table.hosts == 1 else ():  # an old table has been set as people wanted it
                 self.ask(wish, quiet=True)
         command = None
-        if self._player is not None and table.host:
+        if self._player is not None and table.host and self.opening.plays is None:
             command = owed(self._player, table, wants_seat=not self.spectates, solo=self.solo)
         self.spectates &= self.place < 0
         if command is not None and (command != self._duty_last or now - self._duty_at >= DUTY_S):

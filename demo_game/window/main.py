@@ -20,6 +20,7 @@ from demo_game.window.look import Look, page_size
 from demo_game.window.menu import Menu
 from demo_game.window.painter import Painter
 from demo_game.window.saved import Saved
+from demo_game.window.shots import Shots
 from demo_game.window.sounds import Sounds
 
 FRAME_S = 1 / 60
@@ -61,6 +62,10 @@ class Wish:
     dev: bool = False
     probe: Path | None = None
     """Write down here what every frame shows; for tests."""
+    frame_s: float = FRAME_S
+    """Between two pictures of something that moves."""
+    shots: Path | None = None
+    """Look here for questions for pictures; see `shots`."""
     place: tuple[int, int] | None = None
     """Where on the screen; None leaves it to the system."""
     title: str = "Hexhold"
@@ -76,16 +81,17 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         config = pyglet.gl.Config(double_buffer=True, sample_buffers=0, samples=0)  # type: ignore[abstract]
         super().__init__(width, height, wish.title, resizable=True, config=config, vsync=True, visible=False)
         self.set_minimum_size(*SIZE_MIN)
-        if wish.place is not None:
-            self.set_location(*wish.place)
         self._painter = Painter()
         self._sounds = Sounds(on=wish.sound)
         self._probe = Probe(wish.probe) if wish.probe is not None else None
+        self._shots = Shots(wish.shots) if wish.shots is not None else None
         self._dirty, self._drawn_at, self._pressed_at = True, 0.0, 0.0
         self.game = Game(wish.saved, wish.opener, self._services(), dev=wish.dev)
         self.game.go(Menu(self.game))
         wish.first(self.game)
         self.set_visible(True)
+        if wish.place is not None:  # X11's window managers choose a place themselves when it is first shown
+            self.set_location(*wish.place)
         self._fit()
 
     def _services(self) -> Services:
@@ -118,6 +124,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
             self.close()
         elif self.context is not None:
             self.poll()
+            self._dirty |= self._shots is not None and self._shots.wanted()
 
     def poll(self) -> bool:
         """Let the game take in what happened; return whether there is something new to see."""
@@ -158,6 +165,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         pyglet.gl.glClearColor(red / 255, green / 255, blue / 255, 1.0)
         self.clear()
         self._painter.show(page)
+        if self._shots is not None:
+            self._shots.take()
         self.flip()
         self._dirty = page.animates
         if self._probe is not None:
@@ -345,6 +354,6 @@ def run(wish: Wish) -> None:
     if settings.fullscreen:
         window.set_fullscreen(True)
     try:
-        pyglet.app.run(FRAME_S)
+        pyglet.app.run(wish.frame_s)
     finally:
         window.game.close()

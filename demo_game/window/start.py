@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PLAYERS = 4
 TURN_S = 45
 ROUNDS = 30
+AUTO_FRAME_S = 1 / 15
+"""Several windows that play by themselves share one machine; where software draws, smooth dice would cost the host
+its role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Looks:
     dev: bool = False
     probe: Path | None = None
     place: tuple[int, int] | None = None
+    shots: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def show(
     """
     from demo_game.window import main  # noqa: PLC0415 - imports pyglet, which opens a display
 
-    saved = Saved()
+    # A window that plays by itself is no player's own: it leaves his settings and his list of games alone.
+    saved = Saved() if template.plays is None else Saved(template.data)
     saved.settings = replace(
         saved.settings,
         animation=looks.animation or saved.settings.animation,
@@ -107,6 +112,8 @@ def show(
             dev=looks.dev,
             probe=looks.probe,
             place=looks.place,
+            shots=looks.shots,
+            frame_s=1 / 60 if template.plays is None else AUTO_FRAME_S,
             ends_with=lambda window: end_by_signals(window.wake_to_end),
         )
     )
