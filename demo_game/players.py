@@ -95,7 +95,7 @@ class Cast:
     _names: dict[str, str] = field(default_factory=dict)
     """A member's id to its player's name."""
 
-    def start(self) -> None:
+    def start(self, show: Callable[[], None] = lambda: None) -> None:
         """Start the founder, and with its ticket the others."""
         options = ["--players", str(self.players), "--map", self.size, "--turn", "10"]
         self._cast(NAMES[0], ["host", *options, "--rounds", str(self.tempo.rounds)])
@@ -104,9 +104,13 @@ class Cast:
             lambda: next((r["ticket"] for r in founder if r["kind"] == "ticket"), None),
             20.0,
             "no table was opened",
+            show,
         )
         for name in NAMES[1 : self.players]:
             self._cast(name, ["join", "-"], ticket)
+            if self.spots:  # windows are heavy to open: all at once, they would cost the host its role
+                words = f"{name} did not open its window"
+                self.wait_for(lambda name=name: self.applied_index(name) or None, 30.0, words, show)  # type: ignore[misc]
 
     def _cast(self, name: str, arguments: list[str], ticket: str = "") -> None:
         data = self.folder / name

@@ -110,7 +110,7 @@ def run(
 def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
     """Start everybody, kill hosts, let them come back."""
     stage.tell(f"{show.players} players take their seats.")
-    cast.start()
+    cast.start(stage.show)
     if show.windows:
         cast.wait_for(lambda: _is_full(cast), _BACK_S_MAX, "not everybody took a seat", stage.show)
         stage.moment("lobby")

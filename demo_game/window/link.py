@@ -316,7 +316,7 @@ class Link:
         for event in self._member.poll():
             self._heard(event, now)
             changed = True
-        self.story.seen(self.table, now)
+        self.story.seen(self.table, now, self._machine.seals)
         words = self._asking.answers()
         self.toasts += words or []
         changed |= words is not None

@@ -93,19 +93,19 @@ class WindowStage:
 
     def moment(self, name: str) -> None:
         """Write pictures of this moment, if they are wanted: of a player's window, and of the director's."""
-        into = self._show.record
-        if into is None:
+        into, actor = self._show.record, self._actor()
+        if into is None or actor is None:
             return
         count = self._pictures[name] = self._pictures.get(name, 0) + 1
-        taken = self._picture(self._cast.shots(self._actor()), name)
+        taken = self._picture(self._cast.shots(actor), name)
         os.replace(taken, into / (f"{name}.png" if count == 1 else f"{name}-{count}.png"))
         if name == "banner":
             self._picture(into, "director")
 
-    def _actor(self) -> str:
-        """Return whose window is to be seen: the host's, if it has one, since it did not just begin to look."""
+    def _actor(self) -> str | None:
+        """Return whose window is to be seen: the host's, if it has one; None if no window is left."""
         living = [m for m in self._cast.machines() if m.role != "gone" and self._cast.has_window(m.name)]
-        return next((m.name for m in living if m.role == "host"), living[0].name)
+        return next((m.name for m in living if m.role == "host"), living[0].name if living else None)
 
     def _picture(self, folder: Path, name: str) -> Path:
         """Ask a window for a picture, and wait for it; the show goes on meanwhile."""

@@ -103,8 +103,11 @@ class Story:
         self.moves.append(move)
         self._waits, self._shown_until = True, now + BANNER_S
 
-    def seen(self, table: Table, now: float) -> None:
-        """Take the table that is shown now."""
+    def seen(self, table: Table, now: float, seals: tuple[int, bytes, bytes] = (0, b"", b"")) -> None:
+        """Take the table that is shown now, and the seals around the newest change of host (`Followed.seals`).
+
+        Between two looks a window may miss tables, and an attack beside the change has a seal of its own.
+        """
         if self._waits and table.hosts > self._last.hosts:
             self._waits = False
             move = replace(
@@ -113,6 +116,8 @@ class Story:
                 first_commit_ms=(now - self.moves[-1].at) * 1_000,
                 seal_after=table.seal,
             )
+            if seals[0] == table.hosts:
+                move = replace(move, seal_before=seals[1], seal_after=seals[2])
             self.moves[-1] = move
             for line in reversed(table.lines):
                 if line.kind is LineKind.HOST:
