@@ -152,7 +152,8 @@ async def ticket_by_code(code: str, *, bind: str = "0.0.0.0", surroundings: Surr
 
     Raises:
         BadTicket: it is no code.
-        Unreachable: nobody on the LAN knows it, within 12 seconds.
+        Unreachable: nobody on the LAN knows it, within 12 seconds; or a firewall drops what is said. One on this
+            computer that lets in only answers drops the reply to a call; a ticket works in spite of it.
 
     Cancelled, nothing is kept; the code may be used up.
     """
@@ -178,8 +179,9 @@ async def ticket_by_code(code: str, *, bind: str = "0.0.0.0", surroundings: Surr
             "somebody on this network gave a short code, but not this one; check it, or ask for a new one"
         )
     raise Unreachable(
-        "nobody on this network has this short code open; check that both are on the same network and that no "
-        "firewall drops UDP, or ask for a new code, or for a ticket, which works everywhere"
+        "nobody on this network has this short code open; check that both are on the same network, and that no "
+        "firewall drops UDP, on this computer too: one that lets in only answers drops the reply to a short code, "
+        "since that is asked of everybody. Ask for a new code, or for a ticket, which works in spite of that"
     )
 
 

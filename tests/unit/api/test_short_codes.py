@@ -114,6 +114,27 @@ async def test_any_member_may_give_a_code_and_several_people_may_use_one(lan):
 
 
 @IN_VIRTUAL_TIME
+async def test_who_hears_no_reply_is_told_of_its_own_firewall_and_that_a_ticket_works(lan, monkeypatch):
+    send = MemoryRendezvous.send
+
+    def lost_if_from_the_giver(self: MemoryRendezvous, data: bytes, address: Address) -> None:
+        if not self.hears_calls:
+            send(self, data, address)
+
+    monkeypatch.setattr(MemoryRendezvous, "send", lost_if_from_the_giver)
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, Air())
+        ada = await world.open(found=True)
+        code, ticket = await ada.member.short_code(), await ada.member.invite()
+        with pytest.raises(
+            failover.Unreachable, match=r"firewall .* on this computer .*, or for a ticket, which works"
+        ):
+            await world.open(ticket=code)
+        await world.open(ticket=ticket)
+        nursery.cancel_scope.cancel()
+
+
+@IN_VIRTUAL_TIME
 async def test_a_wrong_code_gets_one_clear_line(lan):
     async with trio.open_nursery() as nursery:
         world = World(nursery, Air())
