@@ -174,6 +174,10 @@ def _check_patience(
         raise Unreachable(f"nobody confirmed this member within {CONFIRMED_WITHIN_S:g} s; try again")
 
 
+_NEWEST = "it is of no use if a member was removed, or more than three have left, since it was made"
+"""Nobody answers who does not know the secrets of an epoch that still counts (`directory.EPOCHS_MAX`)."""
+
+
 def _raise_unreachable(contacts: Sequence[Contact], transport: Transport) -> None:
     """Say at which addresses nobody answered."""
     addresses = [address for contact in contacts for address in contact.addresses]
@@ -181,12 +185,11 @@ def _raise_unreachable(contacts: Sequence[Contact], transport: Transport) -> Non
         names = ", ".join(repr(name_of(address)) for address in addresses)
         raise Unreachable(
             f"nobody answered under the names {names} within {UNREACHABLE_AFTER_S:g} s; check that the game still "
-            "runs, that the ticket is the newest, and that its members use this kind of transport, too"
+            f"runs, that the ticket is the newest ({_NEWEST}) and that its members use this kind of transport, too"
         )
     raise Unreachable(
         f"nobody answered at {', '.join(map(str, addresses))} within {UNREACHABLE_AFTER_S:g} s; "
-        "check that the game still runs, that the ticket is the newest (to remove a member closes all), "
-        "and that no firewall drops UDP"
+        f"check that the game still runs, that the ticket is the newest ({_NEWEST}) and that no firewall drops UDP"
     )
 
 

@@ -46,6 +46,34 @@ async def test_all_leave_but_one_and_play_goes_on_each_time(world, size, who):
     await players[0].close()
 
 
+@pytest.mark.parametrize("leaving", [3, 4])
+async def test_a_ticket_outlives_three_who_leave_and_a_newcomer_hears_that_four_are_too_many(world, leaving):
+    players = await world.cluster(6)
+    ticket = await players[-1].member.invite(uses=8)
+    for _ in range(leaving):
+        await goes(world, players.pop(0), players)
+    if leaving == 3:
+        players.append(await world.open(ticket=ticket))
+    else:
+        with pytest.raises(failover.Unreachable, match=r"nobody answered at .*more than three have left"):
+            await world.open(ticket=ticket)
+    for player in players:
+        await player.close()
+
+
+async def test_a_newcomer_hears_that_a_removal_may_have_closed_its_ticket(world):
+    players = await world.cluster(3)
+    ticket = await players[0].member.invite()
+    host = host_of(players)
+    other = next(player for player in players if player is not host)
+    await host.member.remove(other.member.id)
+    await until(lambda: other.events(failover.Stopped))
+    with pytest.raises(failover.Unreachable, match=r"nobody answered at .*a member was removed"):
+        await world.open(ticket=ticket)
+    for player in players:
+        await player.close()
+
+
 @pytest.mark.parametrize("size", range(2, 11))
 async def test_the_host_removes_all_others_one_after_another(world, size):
     players = await world.cluster(size)
