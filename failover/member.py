@@ -446,8 +446,10 @@ async def open_member(
     so that no collection costs a heartbeat); `Surroundings(tends_garbage=False)` leaves the collector alone.
 
     Leaving the block, also by cancellation, hands over and stays a member; `leave()` ends the membership. Ctrl+C
-    ends the block in the same way. It is put off while the library, the machine or the server function runs, until
-    the program waits for something; so it cannot break a loop there that never ends.
+    ends the block in the same good order, and `KeyboardInterrupt` comes out of `trio.run`, in a group where the
+    program has a nursery: `except* KeyboardInterrupt` around `trio.run` takes both. It is put off while the
+    library, the machine or the server function runs, until the program waits for something; so it cannot break a
+    loop there that never ends.
     """
     given = check_given(name, addresses)
     settings, surroundings = settings or Settings(), surroundings or Surroundings()

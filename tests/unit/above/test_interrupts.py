@@ -6,6 +6,9 @@ of a busy host had just called `propose`: the member stopped with an assertion a
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -134,6 +137,46 @@ def test_what_is_marked_is_put_off_and_what_is_not_is_found():
             assert not bare(), "the block itself is the game's"
 
     trio.run(main)
+
+
+PROGRAM = """
+import trio, failover
+from tally import Tally
+
+async def main():
+    async with failover.open_member(Tally(), found=True, bind="127.0.0.1") as member{nursery}:
+        try:
+            await member.request(b"a")
+            print("open", flush=True)
+            await trio.sleep_forever()
+        finally:
+            assert member.is_host
+    print("not reached")
+
+try:
+    trio.run(main)
+except* KeyboardInterrupt:
+    print("ended")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl+C cannot be sent to one process")
+@pytest.mark.parametrize("nursery", ["", ", trio.open_nursery() as nursery"])
+def test_a_program_catches_ctrl_c_as_the_docstring_says(nursery):
+    program = PROGRAM.format(nursery=nursery)
+    folders = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": folders},
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "open\n"
+        running.send_signal(signal.SIGINT)
+        assert running.communicate(timeout=20)[0] == "ended\n"
+    assert running.returncode == 0
+    assert "except* KeyboardInterrupt" in str(failover.open_member.__doc__)
 
 
 async def test_an_interrupt_in_a_task_of_the_server_function_still_hands_over(tmp_path):
