@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ WINDOWS = 3
 )
 @click.option("--kills", type=click.IntRange(0, 50), default=2, help="How often the host is killed.")
 @click.option("--map", "size", type=cli_options.MAPS, default="small", help="Size of the map.")
+@click.option("--rounds", type=click.IntRange(1, 99), help="The last round. Default: 30, with --record 6.")
 @click.option("--windows", type=click.IntRange(1, 8), default=WINDOWS, help="How many players have a window.")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Write the figures here."
@@ -65,4 +67,4 @@ def _in_windows(show: Show) -> Figures:
         if show.record is not None:
             raise click.ClickException(f"no window can be opened: {error}") from None
         click.echo(f"No window can be opened ({error}), so this is the show as text.", err=True)
-        return run(Show(show.players, show.kills, show.size, show.keep))
+        return run(replace(show, windows=0))

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demo_game import evidence
@@ -49,13 +49,14 @@ class Show:
     """How many players have a window; 0 = it is shown as text."""
     record: Path | None = None
     """Write pictures here."""
+    rounds: int | None = None
+    """The last round of each game; None = as the rules have it, and fewer for pictures."""
 
     @property
     def tempo(self) -> Tempo:
         """How fast it is played."""
-        if self.record is not None:
-            return _RECORDED
-        return _WATCHED if self.windows else Tempo()
+        tempo = _RECORDED if self.record is not None else _WATCHED if self.windows else Tempo()
+        return tempo if self.rounds is None else replace(tempo, rounds=self.rounds)
 
     @property
     def settle_s(self) -> float:

@@ -41,6 +41,7 @@ class WindowStage:
         self._story: list[tuple[int, str]] = []
         self._banner, self._banner_at = "", -BANNER_S
         self._shown_at = -1.0
+        self._agreed: tuple[str, int, int] | None = None
         self._pictures: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -74,6 +75,8 @@ class WindowStage:
         """Return the present state of things."""
         cast, now, verdict = self._cast, time.monotonic(), self._running.verdict
         digest = cast.digest().split()
+        if digest:  # who just came back has none in common with the others yet: the last comparison stands
+            self._agreed = (digest[0], int(digest[2]), int(digest[4]))
         position = cast.table.position
         return Shown(
             kills=tuple(self._figures.kills),
@@ -81,7 +84,7 @@ class WindowStage:
             moves=self._running.moves,
             lost=verdict.lost if verdict else None,
             doubled=verdict.doubled if verdict else None,
-            agreed=(digest[0], int(digest[2]), int(digest[4])) if digest else None,
+            agreed=self._agreed,
             actors=tuple(Actor(m.name, m.role, cast.has_window(m.name)) for m in cast.machines()),
             story=tuple(self._story),
             banner=self._banner if now - self._banner_at < BANNER_S else "",

@@ -1,0 +1,87 @@
+"""The showcase in windows: its story in pictures, its figures, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ui.screen import ROOT, Display, until
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def start(display: Display, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    home = {"XDG_DATA_HOME": str(folder / "home"), "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "demo_game", "showcase", *arguments],
+        cwd=folder,
+        env={**display.environment(), **home},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def players_in(folder: Path) -> list[int]:
+    """Return the processes that have this folder in their arguments."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in each.read_bytes():
+                found.append(int(each.parent.name))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    head = picture.read_bytes()[:24]
+    assert head[:8] == PNG and head[12:16] == b"IHDR"
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
+def windows(display: Display) -> list[str]:
+    return [line for line in display.run("wmctrl", "-l").splitlines() if "Hexhold" in line]
+
+
+def test_a_kill_in_windows_its_figures_and_its_pictures(display: Display, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    options = ("--players", "3", "--windows", "2", "--kills", "1", "--rounds", "1")
+    show = start(display, tmp_path, *options, "--record", str(pictures))
+    out, errors = show.communicate(timeout=150)
+    assert show.returncode == 0, errors
+    figures = json.loads(out)
+    assert len(figures["kills"]) == 1 and figures["kills"][0]["gap_ms"] > 0
+    assert (figures["lost"], figures["doubled"], figures["digests_agree"]) == (0, 0, True)
+    assert {path.name for path in pictures.iterdir()} >= {"lobby.png", "board.png", "banner.png", "director.png"}
+    for picture in pictures.iterdir():
+        width, height = size_of(picture)
+        assert picture.suffix == ".png" and (width, height) == (1280, 720)
+    assert not players_in(tmp_path) and not windows(display)
+    assert not (tmp_path / "home").exists(), "players that are programs leave a person's settings alone"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, None], ids=["interrupted", "closed"])
+def test_ended_in_the_middle_it_leaves_nothing_behind(
+    display: Display, tmp_path: Path, number: signal.Signals | None
+) -> None:
+    show = start(display, tmp_path, "--players", "3", "--windows", "1")
+    until(lambda: len(windows(display)) == 2 or None, "two windows", 40.0)
+    assert players_in(tmp_path)
+    if number is not None:
+        os.kill(show.pid, number)
+    else:
+        director = next(line.split()[0] for line in windows(display) if "showcase" in line)
+        display.run("wmctrl", "-i", "-c", director)
+    out, errors = show.communicate(timeout=40)
+    assert show.returncode == 1 and "ended early" in errors and "Traceback" not in errors
+    assert json.loads(out)["kills"] == []
+    assert not players_in(tmp_path) and not windows(display)
