@@ -41,6 +41,8 @@ class HostChanged:
     """From there to the first entry of the new host."""
     reason: str
     """`founded` (the first host that this member has met since it was opened), `handed over` or `silent`."""
+    name: str = ""
+    """As the others know the new host; empty if this member does not know it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ class Life:
             self.generations.applied()
             self._tell_version()
         if replica.directory is not None:
-            self.watch.first_entry(replica.directory.generation, entries[-1].term)
+            self.watch.first_entry(replica.directory, entries[-1].term)
         self._turn()
 
     def message(self, sender: MemberId, message: object) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from failover.clock import Clock
+from failover.directory import Directory
 from failover.events import Event, HostChanged, QuorumLost, QuorumRegained
-from failover.ids import Epoch, Generation, MemberId, Term
+from failover.ids import Epoch, MemberId, Term
 from failover.raft.core import Core
 from failover.raft.effects import StopReason
 from failover.raft.messages import Release
@@ -69,8 +70,8 @@ class HostWatch:
         elif self._quorum_lost and host_of(core) is not None and not core.standing.quorum_is_lost:
             self._quorum_is_back()  # maybe with the same host in the same term: only this member was cut off
 
-    def first_entry(self, generation: Generation, term: Term) -> None:
-        """An entry of `term` was applied: if the term is new, its leader is the new host."""
+    def first_entry(self, directory: Directory, term: Term) -> None:
+        """An entry of `term` was applied, with this directory: if the term is new, its leader is the new host."""
         host = host_of(self._core)
         if term <= self.term or host is None or term != self._core.term:
             return
@@ -82,7 +83,8 @@ class HostWatch:
         reason = "founded" if first else "handed over" if self._was_handed_over(silence_ms) else "silent"
         self.host, self.term = host, term
         self._election_seen_at = self._own_end = None
-        event = HostChanged(self.host, Epoch(generation, term), silence_ms, election_ms, reason)
+        epoch, name = Epoch(directory.generation, term), directory.name_of(host)
+        event = HostChanged(self.host, epoch, silence_ms, election_ms, reason, name)
         self.timeline.append(Change(now, event))
         if self._quorum_lost:
             self._quorum_is_back()

@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from world import host_of, in_virtual_time, settled, until
+from world import host_of, in_virtual_time, settled, until, voters
 
 import failover
 
@@ -128,8 +128,22 @@ async def test_a_founders_first_events(world):
     kinds = [type(event) for event in players[0].events()]
     assert kinds.index(failover.BecomeHost) < kinds.index(failover.MemberJoined)
     changed = players[0].events(failover.HostChanged)[0]
-    assert (changed.host, changed.reason) == (players[0].member.id, "founded")
+    assert (changed.host, changed.name, changed.reason) == (players[0].member.id, "member 1", "founded")
     assert players[0].events(failover.BecomeHost)[0].epoch == changed.epoch == players[0].member.epoch
+
+
+async def test_a_change_of_host_is_told_with_the_name_that_the_others_know(world):
+    players = await world.cluster(2)
+    ticket = await players[0].member.invite()
+    players.append(await world.open(ticket=ticket, name="Chloé"))
+    await until(lambda: voters(players[0]) == 3)
+    await players[0].member.hand_over(players[2].member.id)
+    await until(lambda: players[2].member.is_host)
+    for player in players:
+        await until(lambda player=player: player.events(failover.HostChanged)[-1].host == players[2].member.id)
+        assert player.events(failover.HostChanged)[-1].name == "Chloé"
+    assert players[2].events(failover.HostChanged)[0].name == "member 1"
+    assert players[0].member.status().timeline[-1].event.name == "Chloé"
 
 
 async def test_events_come_to_a_reader_and_end_with_stopped(world):
