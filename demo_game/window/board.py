@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from demo_game import rules
 from demo_game.commands import Accepted, Attack, EndTurn, Reply
@@ -28,6 +29,8 @@ from demo_game.window.strip import banner
 
 LAST_SECONDS_MS = 6_000
 PULSE_S = 0.9
+BLOCK_S = 2.0
+"""With `--dev`, the key B blocks the window's thread for so long: the host must not lose its role by that."""
 CLOCK_STEP_S = 0.25
 """How often the clock bar is drawn anew while nothing else happens."""
 
@@ -52,6 +55,16 @@ class Board(Scene):
         self._over_shown = False
         self._tables: tuple[Table | None, int] = (None, -1)
         self.fields = {"chat": Field(length_max=200)}
+
+    @property
+    def chosen(self) -> int:
+        """The territory to attack from; `SEA` if none is chosen."""
+        return self._aim.chosen
+
+    @property
+    def cursor(self) -> int:
+        """Where the keyboard is; `SEA` before it was used."""
+        return self._aim.cursor
 
     # --- what is shown ---
 
@@ -252,6 +265,8 @@ class Board(Scene):
                     self._around.over(Pause(self._around))
             case "t":
                 self._around.focus = "chat"
+            case "b" if self._around.dev:
+                time.sleep(BLOCK_S)  # as dragging a window does on Windows
             case "f1":
                 self._around.over(Rules(self._around))
             case "f2":

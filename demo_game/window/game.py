@@ -257,13 +257,13 @@ class Game:
         elif key == "escape":
             self._escape()
         elif field is not None and key in _EDITING:
-            self._edit(key)
+            pass  # see `edit`: it hears of keys that are held down, too
         elif field is not None and key == "enter":
             self.top.enter(self.focus)
         elif key == "tab" and not self.top.key("shift tab" if shift else "tab"):
             self._move_focus(-1 if shift else 1)
         elif key in ("f1", "f2"):
-            self._swallows = self.scene.key(key)
+            self._swallows = self.top.key(key) or self.scene.key(key)
         elif field is None:
             self._swallows = self._command(key)
         elif key in ("up", "down"):
@@ -308,8 +308,11 @@ class Game:
         elif key == "a" and field is not None:
             field.clear()
 
-    def _edit(self, key: str) -> None:
-        field = self.top.fields[self.focus]
+    def edit(self, key: str) -> None:
+        """An editing key was pressed, or is held down: `backspace`, `delete`, `left`, `right`, `home`, `end`."""
+        field = self.top.fields.get(self.focus)
+        if field is None:
+            return
         match key:
             case "backspace":
                 field.backspace()

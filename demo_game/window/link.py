@@ -289,7 +289,7 @@ class Link:
         if self._member is not None and not self.is_closed:
             if self.is_host:
                 pull_own_plug()
-            self._member.send_unreliable(PLUG, "host")
+            self._member.send_unreliable(PLUG, failover.MemberId(self.table.host))
             self.toasts.append("Asked the host to pull its plug; it obeys if it runs with --dev.")
 
     def _woken(self, future: Future[T]) -> Future[T]:
@@ -316,7 +316,9 @@ class Link:
         for event in self._member.poll():
             self._heard(event, now)
             changed = True
-        self.story.seen(self.table, now, self._machine.seals)
+        if self._member is None:
+            return True  # it is being opened again
+        self.story.seen(self.table, now)
         words = self._asking.answers()
         self.toasts += words or []
         changed |= words is not None

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyglet
 from pyglet.window import key as keys
@@ -19,6 +16,7 @@ from demo_game.window.game import Game, Opener, Services
 from demo_game.window.look import Look, page_size
 from demo_game.window.menu import Menu
 from demo_game.window.painter import Painter
+from demo_game.window.probe import Probe
 from demo_game.window.saved import Saved
 from demo_game.window.shots import Shots
 from demo_game.window.sounds import Sounds
@@ -30,6 +28,8 @@ Windows."""
 SIZE_MIN = 960, 540
 SIZE = 1280, 720
 
+_SHIFTED_TAB = keys.user_key(23)
+"""With Shift, X11 calls the same key ISO_Left_Tab, which pyglet does not know: it gives the key's place, 23."""
 _KEYS = {
     keys.RETURN: "enter",
     keys.NUM_ENTER: "enter",
@@ -37,6 +37,7 @@ _KEYS = {
     keys.BACKSPACE: "backspace",
     keys.DELETE: "delete",
     keys.TAB: "tab",
+    _SHIFTED_TAB: "tab",
     keys.SPACE: "space",
     keys.LEFT: "left",
     keys.RIGHT: "right",
@@ -46,6 +47,15 @@ _KEYS = {
     keys.END: "end",
     keys.F1: "f1",
     keys.F2: "f2",
+}
+
+_MOTIONS = {
+    keys.MOTION_BACKSPACE: "backspace",
+    keys.MOTION_DELETE: "delete",
+    keys.MOTION_LEFT: "left",
+    keys.MOTION_RIGHT: "right",
+    keys.MOTION_BEGINNING_OF_LINE: "home",
+    keys.MOTION_END_OF_LINE: "end",
 }
 
 
@@ -85,7 +95,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         self._sounds = Sounds(on=wish.sound)
         self._probe = Probe(wish.probe) if wish.probe is not None else None
         self._shots = Shots(wish.shots) if wish.shots is not None else None
-        self._dirty, self._drawn_at, self._pressed_at = True, 0.0, 0.0
+        self._dirty = True
         self.game = Game(wish.saved, wish.opener, self._services(), dev=wish.dev)
         self.game.go(Menu(self.game))
         wish.first(self.game)
@@ -131,8 +141,16 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         changed = self.game.step()
         if self.game.saved.settings.fullscreen != self.fullscreen:
             self.set_fullscreen(self.game.saved.settings.fullscreen)
+        self._name_window()
         self._dirty |= changed
         return changed
+
+    def _name_window(self) -> None:
+        """Several windows of one machine are told apart by their players."""
+        name = self.game.saved.settings.name
+        title = f"Hexhold · {name}" if name else "Hexhold"
+        if title != self.caption:
+            self.set_caption(title)
 
     def wake_to_end(self) -> None:
         """Close the window soon; from a signal handler."""
@@ -170,7 +188,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         self.flip()
         self._dirty = page.animates
         if self._probe is not None:
-            self._probe.write(self, page, began)
+            self._probe.write(self.game, page, self._painter, self.get_size(), time.perf_counter() - began)
 
     def screenshot(self) -> Path:
         """Write what is shown to a PNG file in the present folder; return where."""
@@ -202,14 +220,14 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
     def on_mouse_press(self, x: int, y: int, button: int, modifiers: int) -> None:
         """A button of the mouse went down."""
         if button == pyglet.window.mouse.LEFT:
-            self._pressed_at = time.perf_counter()
+            self._input()
             self.game.pointer(*self._point(x, y))
             self.game.press(*self._point(x, y))
             self._after_input()
 
     def on_key_press(self, symbol: int, modifiers: int) -> None:
         """A key went down. Esc does not close the window here."""
-        self._pressed_at = time.perf_counter()
+        self._input()
         if symbol == keys.F11:
             self.game.saved.change(fullscreen=not self.fullscreen)
         elif symbol == keys.F12:
@@ -220,13 +238,23 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
             self.game.key(name, shift=bool(modifiers & keys.MOD_SHIFT), control=bool(modifiers & command))
         self._after_input()
 
+    def on_key_release(self, symbol: int, modifiers: int) -> None:
+        """A key went up."""
+        # pyglet takes the release for one of another key, and would take the next press for a repetition.
+        if symbol == keys.TAB:
+            getattr(self, "pressed_keys", set()).discard(_SHIFTED_TAB)
+
     def on_text(self, text: str) -> None:
         """Letters came from the keyboard, or from an input method."""
         self.game.type(text)
         self._after_input()
 
     def on_text_motion(self, motion: int) -> None:
-        """An editing key is held down: the first press came by `on_key_press`, so repeats alone count."""
+        """An editing key went down, or is held down."""
+        name = _MOTIONS.get(motion)
+        if name is not None:
+            self.game.edit(name)
+            self._after_input()
 
     def on_file_drop(self, x: int, y: int, paths: list[str]) -> None:
         """A file was dropped onto the window: a replay, if anything."""
@@ -234,6 +262,10 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if isinstance(scene, Menu) and paths:
             scene.open_replay(Path(paths[0]))
             self._after_input()
+
+    def _input(self) -> None:
+        if self._probe is not None:
+            self._probe.input_came(self.game)
 
     def _after_input(self) -> None:
         self.poll()
@@ -243,104 +275,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         """The window is closed by the system's button."""
         self.close()
 
-    @property
-    def input_at(self) -> float:
-        """When the last input came, on `time.perf_counter`."""
-        return self._pressed_at
-
 
 GameWindow.register_event_type("on_wake")
-
-
-class Probe:
-    """Writes down what each frame shows, for tests that look at the window from outside."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._frames = 0
-
-    def write(self, window: GameWindow, page: Any, began: float) -> None:
-        """Write one frame's facts, in place of the last one's."""
-        self._frames += 1
-        scale = window.painter.scale
-        ratio = window.get_framebuffer_size()[0] / max(1, window.get_size()[0])
-        game, link = window.game, window.game.link
-        table = link.table if link is not None else None
-        facts = {
-            "frame": self._frames,
-            "time": time.monotonic(),
-            "draw_ms": (time.perf_counter() - began) * 1_000,
-            "since_input_ms": (time.perf_counter() - window.input_at) * 1_000,
-            "scene": game.scene.name,
-            "overlays": [overlay.name for overlay in game.overlays],
-            "focus": game.focus,
-            "size": window.get_size(),
-            "page": [page.look.width, page.look.height],
-            "targets": {
-                target.name: [part * scale / ratio for part in _parts(target.box)] for target in page.targets
-            },
-            "texts": [
-                [item.words, item.x, item.y, item.size, item.anchor, item.room, width, item.layer]
-                for item, width in window.painter.widths()
-            ],
-            "table": None if table is None else _facts(game, table, scale / ratio),
-        }
-        beside = self._path.with_suffix(".new")
-        beside.write_text(json.dumps(facts), encoding="utf-8")
-        os.replace(beside, self._path)
-
-
-def _parts(box: Any) -> tuple[float, float, float, float]:
-    return box.x, box.y, box.width, box.height
-
-
-def _facts(game: Game, table: Any, pixels: float) -> dict[str, Any]:
-    """Return what tests want to know about the table and the map."""
-    link = game.link
-    assert link is not None
-    position = table.position
-    chart = getattr(game.scene, "chart", None)
-    spots = (
-        []
-        if chart is None
-        else [[x * pixels, y * pixels] for x, y in map(chart.label_at, range(len(position.owners)))]
-    )
-    hexes_ = (
-        []
-        if chart is None
-        else [
-            [t, *(part * pixels for part in chart.middle(cell))]
-            for cell, t in enumerate(chart.land.cells)
-            if t >= 0
-        ]
-    )
-    return {
-        "phase": table.phase.name,
-        "turn": table.turn,
-        "step": table.step,
-        "place": link.place,
-        "me": link.me.hex(),
-        "is_host": link.is_host,
-        "hosts": table.hosts,
-        "seats": [seat.name for seat in table.seats],
-        "colours": [seat.colour for seat in table.seats],
-        "owners": list(position.owners) if position else [],
-        "dice": list(position.dice) if position else [],
-        "seat": position.seat if position else -1,
-        "spots": spots,
-        "hexes": hexes_,
-        "banner": [
-            getattr(link.story.banner(game.now(), table), "tone", ""),
-            getattr(link.story.banner(game.now(), table), "words", ""),
-        ],
-        "moves": [
-            [m.source, m.target, m.gap_ms, m.seal_before.hex(), m.seal_after.hex()] for m in link.story.moves
-        ],
-        "ticket": link.ticket,
-        "code": link.code,
-        "agreement": link.agreement.shown(game.now()),
-        "term": link.status.term if link.status is not None else 0,
-    }
 
 
 def run(wish: Wish) -> None:

@@ -49,6 +49,7 @@ class Menu(Scene):
         }
         self.fields["name"].end()
         self._asks_file = False
+        self._seen: object = None
         around.browser.start()
 
     def page(self, look: Look) -> Page:
@@ -215,9 +216,10 @@ class Menu(Scene):
         return True
 
     def step(self, now: float) -> bool:
-        """Look at what happened elsewhere."""
+        """Look at which games are open nearby."""
         del now
-        return False
+        seen, self._seen = self._seen, (self._around.browser.games, self._around.browser.trouble)
+        return seen != self._seen
 
 
 class Opening(Scene):

@@ -47,6 +47,11 @@ class Move:
         return self.silence_ms + self.election_ms
 
     @property
+    def seals(self) -> tuple[bytes, bytes]:
+        """Before and after."""
+        return self.seal_before, self.seal_after
+
+    @property
     def same_dice(self) -> bool:
         """Whether the next attack has the dice that it had before."""
         return bool(self.seal_before) and self.seal_before == self.seal_after

@@ -101,7 +101,6 @@ class Window:
     process: subprocess.Popen[bytes]
     folder: Path
     name: str
-    title: str = "Hexhold"
     _id: str = field(default="", repr=False)
 
     # --- looking ---
@@ -167,17 +166,32 @@ class Window:
 
     @property
     def id(self) -> str:
-        """The X window."""
+        """The X window, found by its title, which ends with the player's name."""
+
+        def find() -> str | None:
+            lines = [line.split(None, 3) for line in self.display.run("wmctrl", "-l").splitlines()]
+            found = [line[0] for line in lines if len(line) == 4 and line[3] == f"Hexhold · {self.name}"]
+            return str(int(found[-1], 16)) if found else None
+
         if not self._id:
-            words = ("xdotool", "search", "--onlyvisible", "--pid", str(self.process.pid), "--name", self.title)
-            self._id = until(lambda: self.display.run(*words).split()[-1:] or None, f"{self.name} has no window")[
-                0
-            ]
+            self._id = until(find, f"{self.name} has no window")
         return self._id
 
     def activate(self) -> None:
         """Bring it to the front, and give it the keyboard."""
-        self.display.run("xdotool", "windowactivate", "--sync", self.id)
+
+        def has_focus() -> bool:
+            # A window that was just opened may take the keyboard a moment later: so it is asked for, and looked at.
+            if self.display.run("xdotool", "getactivewindow").strip() == self.id == self.focused():
+                return True
+            self.display.run("xdotool", "windowactivate", "--sync", self.id)
+            return False
+
+        until(has_focus, f"{self.name} does not get the keyboard")
+
+    def focused(self) -> str:
+        """Return the window that has the keyboard."""
+        return self.display.run("xdotool", "getwindowfocus").strip()
 
     def click_at(self, x: float, y: float) -> None:
         """Click at a point of the window."""
