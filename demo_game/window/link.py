@@ -341,7 +341,7 @@ class Link:
             case failover.Rejoined(kept_entries=count, kept_in=file) if count:
                 self.toasts.append(f"{count} moves of yours are not in this game; they are kept in {file}")
             case failover.GenerationMet(has_host=True) if self.is_host:
-                name = self.table.name_of(event.member)
+                name = self.story.name_of(event.member, self.table)
                 self.story.note = f"{name} is back, and played on alone, too: there are two games now."
             case failover.MemberJoined(name=name, is_witness=True):
                 self.toasts.append(f"{name} is a witness now: two players survive a crash.")
@@ -369,6 +369,7 @@ class Link:
                 changed = True
                 self.status = self._status.result()
                 self.story.host_is(self.status.host is not None, now)
+                self.story.know({each.member: each.name for each in self.status.members})
             self._status = None
         due_s = STATUS_S / 4 if self.status is not None and self.status.host is None else STATUS_S
         if self._status is None and self._member is not None and now - self._status_at >= due_s:

@@ -14,6 +14,7 @@ from demo_game.table import Table
 from demo_game.window.game import Game
 from demo_game.window.link import Link
 from demo_game.window.page import Page
+from demo_game.window.story import Move
 
 if TYPE_CHECKING:
     from demo_game.window.painter import Painter
@@ -96,10 +97,7 @@ def _facts(game: Game, link: Link, pixels: float) -> dict[str, Any]:
         "round": position.round if position else 0,
         "position": rules.position_text(position) if position else "",
         "banner": [banner.tone, banner.words] if banner is not None else [],
-        "moves": [
-            [m.source, m.target, m.gap_ms, m.reason, m.seal_before.hex(), m.seal_after.hex()]
-            for m in link.story.moves
-        ],
+        "moves": [_move(move) for move in link.story.moves],
         "pending": type(link.pending).__name__ if link.pending is not None else "",
         "ticket": link.ticket,
         "code": link.code,
@@ -107,6 +105,11 @@ def _facts(game: Game, link: Link, pixels: float) -> dict[str, Any]:
         "term": link.status.term if link.status is not None else 0,
         **_map(game, pixels),
     }
+
+
+def _move(move: Move) -> list[object]:
+    seals = [seal.hex() for seal in move.seals]
+    return [move.source, move.target, move.gap_ms, move.reason, *seals, move.at]
 
 
 def _map(game: Game, pixels: float) -> dict[str, Any]:

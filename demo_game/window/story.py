@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 import failover
+from demo_game import luck
 from demo_game.table import Line, LineKind, Phase, Table
 
 BANNER_S = 6.0
@@ -39,7 +40,8 @@ class Move:
     """From the first entry of the new host to its first command applied here; None until then."""
     seal_before: bytes
     seal_after: bytes
-    """Of the next attack's dice; empty where no game runs, or until the first command."""
+    """Of the same draw, as the new host has it: of the next attack's dice as seen before the change. Empty where no
+    game runs, or until the first command."""
 
     @property
     def gap_ms(self) -> float:
@@ -73,6 +75,18 @@ class Story:
         """Whether somebody decided to wait: the red banner then offers it no more."""
         self._gaps: dict[tuple[int, str], float] = {}
         self._last = Table()
+        self._names: dict[bytes, str] = {}
+        self._draw = (0, 0)
+        """The turn and the attack that `seal_before` is about."""
+
+    def know(self, names: dict[bytes, str]) -> None:
+        """Take the machines' names: those of who only watches are not in the table."""
+        self._names = names
+
+    def name_of(self, member: bytes, table: Table) -> str:
+        """Return what to call a machine: its seat's name, or else its own."""
+        name = table.name_of(member)
+        return self._names.get(member, name) if name == member.hex()[:8] else name
 
     def heard(self, event: failover.Event, table: Table, now: float) -> None:
         """Take an event of the member."""
@@ -86,18 +100,18 @@ class Story:
             case failover.QuorumRegained():
                 self.quorum = None
             case failover.StateDiverged():
-                self.note = f"{table.name_of(event.member)} has another state since entry {event.index}."
+                self.note = f"{self.name_of(event.member, table)} has another state since entry {event.index}."
             case _:
                 pass
 
     def _changed(self, event: failover.HostChanged, table: Table, now: float) -> None:
         self.quorum = None
         # The last table of the old host: what has been applied since is seen by the change of `hosts`.
-        source = self._last.name_of(self._last.host) if self._last.host else "the host"
+        source = self.name_of(self._last.host, self._last) if self._last.host else "the host"
         move = Move(
             at=now,
             source=source,
-            target=table.name_of(event.host),
+            target=self.name_of(event.host, table),
             reason=event.reason,
             silence_ms=event.silence_ms,
             election_ms=event.election_ms,
@@ -105,6 +119,9 @@ class Story:
             seal_before=self._last.seal,
             seal_after=b"",
         )
+        if self._last.position is not None:
+            # An attack that was on its way may be carried out by the new host: its dice are those sealed before.
+            self._draw = self._last.position.turn, self._last.position.attacks
         self.moves.append(move)
         self._waits, self._shown_until = True, now + BANNER_S
 
@@ -117,9 +134,9 @@ class Story:
             self._waits = False
             move = replace(
                 self.moves[-1],
-                target=table.name_of(table.host),
+                target=self.name_of(table.host, table),
                 first_commit_ms=(now - self.moves[-1].at) * 1_000,
-                seal_after=table.seal,
+                seal_after=_sealed(table, self._draw),
             )
             if seals[0] == table.hosts:
                 move = replace(move, seal_before=seals[1], seal_after=seals[2])
@@ -167,9 +184,17 @@ class Story:
     def told(self, line: Line) -> str:
         """Return a line of the chat's story, with the milliseconds where this machine measured them."""
         gap = self._gaps.get((line.time_ms, line.text))
-        return line.text if gap is None else f"{line.text} {gap:.0f} ms"
+        text = line.text
+        for member, name in self._names.items():
+            text = text.replace(member.hex()[:8], name)
+        return text if gap is None else f"{text} {gap:.0f} ms"
 
     @property
     def moves_in_sight(self) -> bool:
         """Whether a change of host waits for its first command."""
         return self._waits
+
+
+def _sealed(table: Table, draw: tuple[int, int]) -> bytes:
+    """Return the seal of a draw, from what this table has it made of."""
+    return luck.seal(table.position.seed, *draw) if table.position is not None else b""

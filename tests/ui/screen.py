@@ -181,7 +181,7 @@ class Window:
         """Bring it to the front, and give it the keyboard."""
 
         def has_focus() -> bool:
-            # A window that was just opened may take the keyboard a moment later: so it is asked for, and looked at.
+            # A window that was just opened may take the keyboard a moment later: so it is looked at, too.
             if self.display.run("xdotool", "getactivewindow").strip() == self.id == self.focused():
                 return True
             self.display.run("xdotool", "windowactivate", "--sync", self.id)
