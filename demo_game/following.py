@@ -53,8 +53,6 @@ class Followed:
         self._wake = wake
         self.battles: deque[Table] = deque(maxlen=BATTLES_MAX)
         """Tables right after an attack, oldest first; taken out by the window's thread."""
-        self.seals: tuple[int, bytes, bytes] = (0, b"", b"")
-        """Of the newest change of host: which it is, counted by the table, and the seals before and after it."""
 
     def apply(self, command: bytes, context: failover.Context) -> bytes:
         """Apply, then tell."""
@@ -63,8 +61,6 @@ class Followed:
         after = self._machine.view()
         if after.battle is not None and after.battle is not before.battle:
             self.battles.append(after)
-        if after.hosts != before.hosts:
-            self.seals = (after.hosts, before.seal, after.seal)
         if context.index % EVERY == 0:
             self._agreement.note(context.index, self._machine.digest())
         if after is not before:

@@ -45,10 +45,10 @@ class Player:
     """Between two requests."""
     heartbeat_s: float | None = None
     """Ask for something harmless every so often even when it is not one's turn; for measuring outages."""
-    linger_s: float = 0.0
-    """Before it starts a game or asks for another: time for people to look at who is there, and at who won."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     """What its nonces are made of; new in every process."""
+    linger_s: float = 0.0
+    """Before it starts a game or asks for another: time for people to look at who is there, and at who won."""
 
     def pause_s(self, command: Command) -> float:
         """Return how long it waits before it asks for this."""

@@ -39,9 +39,9 @@ class Move:
     first_commit_ms: float | None
     """From the first entry of the new host to its first command applied here; None until then."""
     seal_before: bytes
+    """Of the next attack's dice, as they were last seen before the change."""
     seal_after: bytes
-    """Of the same draw, as the new host has it: of the next attack's dice as seen before the change. Empty where no
-    game runs, or until the first command."""
+    """Of the same draw, as the new host has it. Empty where no game runs, or until the first command."""
 
     @property
     def gap_ms(self) -> float:
@@ -125,11 +125,8 @@ class Story:
         self.moves.append(move)
         self._waits, self._shown_until = True, now + BANNER_S
 
-    def seen(self, table: Table, now: float, seals: tuple[int, bytes, bytes] = (0, b"", b"")) -> None:
-        """Take the table that is shown now, and the seals around the newest change of host (`Followed.seals`).
-
-        Between two looks a window may miss tables, and an attack beside the change has a seal of its own.
-        """
+    def seen(self, table: Table, now: float) -> None:
+        """Take the table that is shown now."""
         if self._waits and table.hosts > self._last.hosts:
             self._waits = False
             move = replace(
@@ -138,8 +135,6 @@ class Story:
                 first_commit_ms=(now - self.moves[-1].at) * 1_000,
                 seal_after=_sealed(table, self._draw),
             )
-            if seals[0] == table.hosts:
-                move = replace(move, seal_before=seals[1], seal_after=seals[2])
             self.moves[-1] = move
             for line in reversed(table.lines):
                 if line.kind is LineKind.HOST:
