@@ -12,6 +12,7 @@ from demo_game import cli_options
 from demo_game.figures import Figures
 from demo_game.showcase import Show, run
 from demo_game.window import start
+from demo_game.window.staging import NoWindow
 
 WINDOWS = 3
 """As many as fit beside the director's; the other players have none."""
@@ -59,12 +60,18 @@ def showcase(
 
 def _in_windows(show: Show) -> Figures:
     """Show it in windows; as text where the display that was promised cannot be used."""
-    from demo_game.window import director  # noqa: PLC0415 - imports pyglet, which opens a display
-
     try:
-        return director.direct(show)
-    except director.NoWindow as error:
+        return _direct(show)
+    except NoWindow as error:
         if show.record is not None:
             raise click.ClickException(f"no window can be opened: {error}") from None
         click.echo(f"No window can be opened ({error}), so this is the show as text.", err=True)
         return run(replace(show, windows=0))
+
+
+def _direct(show: Show) -> Figures:
+    try:
+        from demo_game.window import director  # noqa: PLC0415 - imports pyglet, which opens a display
+    except Exception as error:  # pyglet has no common ancestor for what its platforms raise
+        raise NoWindow(" ".join(str(error).split()) or type(error).__name__) from error
+    return director.direct(show)

@@ -24,16 +24,12 @@ from demo_game.window.look import Look, page_size
 from demo_game.window.painter import Painter
 from demo_game.window.poster import Shown, poster
 from demo_game.window.shots import Shots
-from demo_game.window.staging import WindowStage
+from demo_game.window.staging import NoWindow, WindowStage
 
 FRAME_S = 1 / 30
 POLL_S = 0.1
 CURTAIN_S = 12.0
 """How long the last figures stay, for people to read, before the window closes by itself."""
-
-
-class NoWindow(Exception):
-    """There is a display, but no window can be opened on it; says why."""
 
 
 class Director(pyglet.window.Window):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from demo_game.window.menu import Menu
 from demo_game.window.painter import Painter
 from demo_game.window.probe import Probe
 from demo_game.window.saved import Saved
-from demo_game.window.shots import Shots
+from demo_game.window.shots import Shots, save
 from demo_game.window.sounds import Sounds
 
 FRAME_S = 1 / 60
@@ -193,7 +193,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
     def screenshot(self) -> Path:
         """Write what is shown to a PNG file in the present folder; return where."""
         path = Path.cwd() / time.strftime("hexhold-%Y%m%d-%H%M%S.png")
-        pyglet.image.get_buffer_manager().get_color_buffer().save(str(path))
+        save(path)
         return path
 
     @property

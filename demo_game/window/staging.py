@@ -24,6 +24,10 @@ PICTURE_S_MAX = 5.0
 Publish = Callable[[Shown], None]
 
 
+class NoWindow(Exception):
+    """There is a display, but no window can be opened on it; says why."""
+
+
 class WindowStage:
     """See `demo_game.stage.Stage`.
 

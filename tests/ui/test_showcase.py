@@ -85,3 +85,13 @@ def test_ended_in_the_middle_it_leaves_nothing_behind(
     assert show.returncode == 1 and "ended early" in errors and "Traceback" not in errors
     assert json.loads(out)["kills"] == []
     assert not players_in(tmp_path) and not windows(display)
+
+
+def test_a_display_that_cannot_be_used_is_named_in_one_line(display: Display, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "demo_game", "showcase", "--record", str(tmp_path / "pictures")]
+    environment = {**display.environment(), "DISPLAY": ":4095", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "no window can be opened" in done.stderr and not list(tmp_path.iterdir())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from click.testing import CliRunner
 
-from demo_game.figures import Kill
+from demo_game import cli_showcase
+from demo_game.cli import main
+from demo_game.figures import Figures, Kill
 from demo_game.players import Spot
+from demo_game.showcase import Show
 from demo_game.window.look import Look
 from demo_game.window.page import Page, Text
 from demo_game.window.poster import Actor, Shown, poster
+from demo_game.window.shots import png
+from demo_game.window.staging import NoWindow
 from demo_game.window.tiles import LEAST, TITLE, overlap, tiles
 
 SCREENS = (Spot(0, 0, 2600, 1500), Spot(1920, 0, 3840, 2160), Spot(0, 0, 1920, 1080), Spot(0, 0, 1440, 900))
@@ -90,3 +97,34 @@ def test_the_end_says_what_was_wrong_if_anything_was() -> None:
     assert any("nothing lost" in each for each in words(shown(replace(FULL, is_over=True))))
     bad = words(shown(replace(FULL, is_over=True, complaints=("2 accepted requests were lost",))))
     assert "2 accepted requests were lost" in bad and not any("nothing lost" in each for each in bad)
+
+
+def test_without_a_window_it_is_shown_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows: list[Show] = []
+
+    def refuse(show: Show) -> Figures:
+        raise NoWindow("no such display")
+
+    def run(show: Show) -> Figures:
+        shows.append(show)
+        return Figures()
+
+    monkeypatch.setattr(cli_showcase.start, "there_is_a_display", lambda: True)
+    monkeypatch.setattr(cli_showcase, "_direct", refuse)
+    monkeypatch.setattr(cli_showcase, "run", run)
+    result = CliRunner().invoke(main, ["showcase", "--players", "5"])
+    assert result.exit_code == 0 and "no such display" in result.output
+    assert [(show.players, show.windows) for show in shows] == [(5, 0)]
+    for words in (["--headless"], ["--plain"]):
+        refused = CliRunner().invoke(main, ["showcase", "--record", "pictures", *words])
+        assert refused.exit_code == 2 and "--record needs windows" in refused.output
+
+
+def test_a_picture_is_a_png_file_with_its_rows_from_the_top() -> None:
+    lower, upper = bytes((1, 2, 3, 0)) * 2, bytes((4, 5, 6, 255)) * 2
+    file = png(2, 2, lower + upper)
+    assert file.startswith(b"\x89PNG\r\n\x1a\n") and file.endswith(b"IEND\xaeB`\x82")
+    assert file[16:24] == bytes((0, 0, 0, 2, 0, 0, 0, 2))
+    begin = file.index(b"IDAT") + 4
+    size = int.from_bytes(file[begin - 8 : begin - 4], "big")
+    assert zlib.decompress(file[begin : begin + size]) == bytes((0, 4, 5, 6, 4, 5, 6, 0, 1, 2, 3, 1, 2, 3))
