@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from demo_game import cli_showcase
 from demo_game.cli import main
+from demo_game.commands import EndTurn, Rematch, Start
 from demo_game.figures import Figures, Kill
+from demo_game.player import Player
 from demo_game.players import Spot
 from demo_game.showcase import Show
 from demo_game.window.look import Look
@@ -128,3 +130,9 @@ def test_a_picture_is_a_png_file_with_its_rows_from_the_top() -> None:
     begin = file.index(b"IDAT") + 4
     size = int.from_bytes(file[begin - 8 : begin - 4], "big")
     assert zlib.decompress(file[begin : begin + size]) == bytes((0, 4, 5, 6, 4, 5, 6, 0, 1, 2, 3, 1, 2, 3))
+
+
+def test_a_player_waits_for_people_before_a_game_and_after_it_and_never_in_it() -> None:
+    player = Player(bytes(32), "Ada", pace_s=0.5, linger_s=2.0)
+    assert [player.pause_s(each) for each in (Start(), Rematch(), EndTurn(1, 0))] == [2.0, 2.0, 0.5]
+    assert Player(bytes(32), "Ada", pace_s=0.05).pause_s(Start()) == 0.05
