@@ -28,6 +28,8 @@ from demo_game.window.staging import NoWindow, WindowStage
 
 FRAME_S = 1 / 30
 POLL_S = 0.1
+PICTURE_WIDTH = 1280
+"""Windows that pictures are taken of are not larger, so that pictures of all screens are alike."""
 CURTAIN_S = 12.0
 """How long the last figures stay, for people to read, before the window closes by itself."""
 
@@ -169,7 +171,8 @@ def _spots(show: Show) -> tuple[list[Spot], bool]:
     except Exception as error:  # pyglet has no common ancestor for what its platforms raise here
         raise NoWindow(_one_line(error)) from error
     whole = Spot(screen.x, screen.y, screen.width, screen.height)
-    found = tiles.tiles(whole, show.windows + 1, below_title=sys.platform != "darwin")
+    width_max = PICTURE_WIDTH if show.record is not None else screen.width
+    found = tiles.tiles(whole, show.windows + 1, below_title=sys.platform != "darwin", width_max=width_max)
     return found, tiles.overlap(found)
 
 

@@ -14,16 +14,17 @@ TITLE = 30
 """About how high the bar above a window is."""
 
 
-def tiles(screen: Spot, windows: int, *, below_title: bool = False) -> list[Spot]:
+def tiles(screen: Spot, windows: int, *, below_title: bool = False, width_max: int = 10_000) -> list[Spot]:
     """Return a place for each window, row by row: as large as can be, of 16 by 9, at least 960x540.
 
     Args:
         screen: the part of the desktop that may be used.
         windows: how many, from 1.
         below_title: whether a place is that of a window's content, or as on macOS that of its frame.
+        width_max: no window is wider.
     """
     columns = max(range(1, windows + 1), key=lambda columns: _width(screen, windows, columns))
-    width = _width(screen, windows, columns)
+    width = min(width_max, _width(screen, windows, columns))
     if width < LEAST[0]:
         columns, width = math.ceil(math.sqrt(windows)), LEAST[0]
     height = width * 9 // 16

@@ -44,6 +44,7 @@ def test_on_a_large_screen_they_are_side_by_side() -> None:
     assert not overlap(spots)
     assert {(spot.width, spot.height) for spot in spots} == {(1280, 720)}
     assert overlap(tiles(SCREENS[2], 4))
+    assert {spot.width for spot in tiles(SCREENS[1], 2, width_max=1280)} == {1280}
 
 
 def test_a_screen_that_is_too_small_gets_windows_all_the_same() -> None:
