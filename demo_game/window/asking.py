@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Pending:
     """A request under way. When the host dies, the next one answers it."""
 
     future: Future[bytes]
+    asked_at: float
     order: Order
     body: bytes
     then: Then | None
@@ -51,12 +53,17 @@ class Asking:
         """The oldest request that waits for its answer, if the player asked for it."""
         return next((p.order.command for p in self._pending if not p.quiet), None)
 
+    @property
+    def pending_s(self) -> float:
+        """For how long it has been waiting; 0 if there is none."""
+        return next((time.monotonic() - p.asked_at for p in self._pending if not p.quiet), 0.0)
+
     def ask(self, member: failover.MemberThread, command: Command, then: Then | None, *, quiet: bool) -> None:
         """Send a command."""
         order = Order(command, 0, secrets.randbits(48))
         body = encode_order(order)
         future = member.request(body)
-        self._pending.append(Pending(future, order, body, then, quiet))
+        self._pending.append(Pending(future, time.monotonic(), order, body, then, quiet))
         future.add_done_callback(lambda _: self._wake())
 
     def answers(self) -> list[str] | None:

@@ -29,6 +29,7 @@ from demo_game.window.strip import banner
 
 LAST_SECONDS_MS = 6_000
 PULSE_S = 0.9
+WAIT_SHOWN_S = 0.12
 BLOCK_S = 2.0
 """With `--dev`, the key B blocks the window's thread for so long: the host must not lose its role by that."""
 CLOCK_STEP_S = 0.25
@@ -83,9 +84,15 @@ class Board(Scene):
         self.chart = hexes.chart(shown.position.land, land)
         mine = self._may_move()
         self._aim.tidy(table.position, mine)
-        pending = link.pending
+        # Most answers come at once: a wait is worth showing only when it is felt.
+        pending = link.pending if link.pending_s >= WAIT_SHOWN_S else None
+        if link.pending is not None:
+            page.again(WAIT_SHOWN_S)
         waits = (pending.source, pending.target) if isinstance(pending, Attack) else None
-        page.animates = shown.running or (waits is not None and not settings.low_motion)
+        if shown.running:
+            page.again(0.0)
+        elif waits is not None:
+            page.again(0.0 if not settings.low_motion else 0.1)
         pulse = 1.0 if settings.low_motion else 0.5 + 0.5 * math.cos(math.tau * look.now / PULSE_S)
         sight = Sight(table, shown, mine and not shown.running, self._aim, waits, pulse, self._shows_cursor)
         draw_land(page, self.chart, sight)

@@ -197,7 +197,8 @@ class Game:
             lift = OVERLAY_LAYERS * (number + 1)
             page.items += [replace(item, layer=item.layer + lift) for item in shown.items]
             page.targets = shown.targets
-            page.animates |= shown.animates
+            if shown.again_s is not None:
+                page.again(shown.again_s)
         self._write_toasts(page)
         self._page = page
         return page

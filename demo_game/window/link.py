@@ -211,6 +211,11 @@ class Link:
         """The oldest request that waits for its answer, if it was asked for by the player."""
         return self._asking.pending
 
+    @property
+    def pending_s(self) -> float:
+        """For how long it has been waiting."""
+        return self._asking.pending_s
+
     def used_ms(self, now: float) -> int:
         """Return how much of the turn is used, for the clock bar: what was committed and what went by since.
 

@@ -22,6 +22,7 @@ from demo_game.window.shots import Shots, save
 from demo_game.window.sounds import Sounds
 
 FRAME_S = 1 / 60
+ANSWER_S = 0.008
 POLL_S = 0.1
 """How often it looks at the game though nothing woke it: the only thing that runs while a window is dragged on
 Windows."""
@@ -95,7 +96,9 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         self._sounds = Sounds(on=wish.sound)
         self._probe = Probe(wish.probe) if wish.probe is not None else None
         self._shots = Shots(wish.shots) if wish.shots is not None else None
-        self._dirty = True
+        self._frame_s = wish.frame_s
+        self._dirty, self._drawn_at = True, -1e9
+        self._due: float | None = None
         self.game = Game(wish.saved, wish.opener, self._services(), dev=wish.dev)
         self.game.go(Menu(self.game))
         wish.first(self.game)
@@ -125,16 +128,15 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         """Something happened elsewhere: look at it, and show it without waiting for the next frame."""
         self._awake = False
         if self.context is not None and self.poll():
-            self.draw(0.0)
+            self._show()
 
     def look_around(self, _: float) -> None:
         """Look at the game though nothing woke the window."""
         if self._ends:
             self._ends = False
             self.close()
-        elif self.context is not None:
-            self.poll()
-            self._dirty |= self._shots is not None and self._shots.wanted()
+        elif self.context is not None and (self.poll() or (self._shots is not None and self._shots.wanted())):
+            self._show()
 
     def poll(self) -> bool:
         """Let the game take in what happened; return whether there is something new to see."""
@@ -142,7 +144,6 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if self.game.saved.settings.fullscreen != self.fullscreen:
             self.set_fullscreen(self.game.saved.settings.fullscreen)
         self._name_window()
-        self._dirty |= changed
         return changed
 
     def _name_window(self) -> None:
@@ -160,10 +161,31 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
 
     # --- drawing ---
 
+    def _show(self, in_s: float = 0.0) -> None:
+        """Draw anew in so many seconds, but no sooner than a picture's time after the last one."""
+        self._dirty = True
+        if in_s <= 0 and time.perf_counter() >= self._drawn_at + self._frame_s:
+            self.draw(0.0)
+        else:
+            self._plan(in_s)
+
+    def _plan(self, in_s: float) -> None:
+        now = time.perf_counter()
+        due = max(now + in_s, self._drawn_at + self._frame_s)
+        if self._due is None or due < self._due:
+            self._due = due
+            pyglet.clock.unschedule(self._tick)
+            pyglet.clock.schedule_once(self._tick, max(0.001, due - now))
+
+    def _tick(self, dt: float) -> None:
+        self._due, self._dirty = None, True
+        if self.context is not None:
+            self.draw(dt)
+
     def _fit(self) -> None:
         width, height = self.get_framebuffer_size()
         self._painter.resize(*page_size(max(1, width), max(1, height)))
-        self._dirty = True
+        self._show()
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
         """Return a point of the window as one of the page."""
@@ -171,11 +193,11 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         return x * ratio / scale, (self.get_size()[1] - y) * ratio / scale
 
     def draw(self, dt: float) -> None:
-        """Draw if something changed; called sixty times a second."""
+        """Draw if something changed."""
         if not self._dirty:
             return
         self._dirty = False
-        began = time.perf_counter()
+        self._drawn_at = began = time.perf_counter()
         self.switch_to()
         width, height, _ = page_size(*self.get_framebuffer_size())
         page = self.game.page(Look(width, height, self._painter.measure))
@@ -186,7 +208,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if self._shots is not None:
             self._shots.take()
         self.flip()
-        self._dirty = page.animates
+        if page.again_s is not None:
+            self._plan(page.again_s)
         if self._probe is not None:
             self._probe.write(self.game, page, self._painter, self.get_size(), time.perf_counter() - began)
 
@@ -211,11 +234,12 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
 
     def on_expose(self) -> None:
         """What was hidden is to be seen again."""
-        self._dirty = True
+        self._show()
 
     def on_mouse_motion(self, x: int, y: int, dx: int, dy: int) -> None:
         """The pointer moved."""
-        self._dirty |= self.game.pointer(*self._point(x, y))
+        if self.game.pointer(*self._point(x, y)):
+            self._show()
 
     def on_mouse_press(self, x: int, y: int, button: int, modifiers: int) -> None:
         """A button of the mouse went down."""
@@ -269,7 +293,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
 
     def _after_input(self) -> None:
         self.poll()
-        self._dirty = True
+        self._show(ANSWER_S)  # an answer that comes at once is in the same picture
 
     def on_close(self) -> None:
         """The window is closed by the system's button."""
@@ -290,6 +314,6 @@ def run(wish: Wish) -> None:
     if settings.fullscreen:
         window.set_fullscreen(True)
     try:
-        pyglet.app.run(wish.frame_s)
+        pyglet.app.run(None)  # it draws when there is something to see, and not sixty times a second
     finally:
         window.game.close()

@@ -235,7 +235,7 @@ class Opening(Scene):
     def page(self, look: Look) -> Page:
         """Return what is to be seen."""
         page = Page(look)
-        page.animates = True
+        page.again(0.25)
         box = Box((look.width - 520) / 2, (look.height - 240) / 2, 520, 240)
         page.card(box)
         link = self._around.link

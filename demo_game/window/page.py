@@ -98,10 +98,14 @@ class Page:
     items: list[Shape | Text] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     """The later ones lie above the earlier."""
-    animates: bool = False
-    """Whether the next picture will differ though nothing happens."""
+    again_s: float | None = None
+    """In how many seconds the picture will differ though nothing happens; None = not by itself."""
     base: int = 0
     """Added to every layer: overlays draw themselves above what is there."""
+
+    def again(self, in_s: float) -> None:
+        """Say that the picture will differ in so many seconds; 0 = in every picture."""
+        self.again_s = in_s if self.again_s is None else min(self.again_s, in_s)
 
     # --- shapes and texts ---
 
@@ -276,7 +280,7 @@ class Page:
             last -= 1
         self.write(typed.text[first:last], box.x + 12, y, size, room=room, layer=3)
         if focused:
-            self.animates = True
+            self.again(BLINK_S - self.look.now % BLINK_S)
             if self.look.now % (2 * BLINK_S) < BLINK_S:
                 x = box.x + 12 + self.look.measure(before[first:], size, False)
                 self.draw(shapes.rectangle(x, y - size * 0.7, 1.5, size * 1.4, ink(TEXT)), 4)

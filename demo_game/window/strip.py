@@ -18,7 +18,8 @@ def banner(page: Page, around: Around, box: Box) -> None:
     shown = link.story.banner(page.look.now, link.table) if link is not None else None
     if shown is None:
         return
-    page.animates |= shown.tone == "silent"
+    if shown.tone == "silent":
+        page.again(0.1)
     buttons = [(name, words, page.look.measure(words, 15.0, False) + 32) for name, words in shown.actions]
     beside = sum(width + 10 for _, _, width in buttons)
     words = page.fitted(shown.words, SIZE, box.width - 48 - beside, bold=True)

@@ -54,6 +54,7 @@ class Played:
     code: str = ""
     code_trouble: str = ""
     pending: Any = None
+    pending_s: float = 1.0
     error: str = ""
     is_open: bool = True
     is_known: bool = True
