@@ -98,7 +98,7 @@ def _show(game: Replay, file: Path, speed: float, *, headless: bool) -> None:
     """Choose how to show it. A window comes first here, where there is a display."""
     if not headless and start.there_is_a_display() and sys.stdout.isatty():
         template = Opening("Player", new_data_folder())
-        start.show(start.Looks(), start.First(replay=file), template, (), None)
+        start.show(start.Looks(), start.First(replay=file), lambda: (template, ()), None)
     elif headless or not sys.stdout.isatty():
         showing.as_lines(game)
     else:

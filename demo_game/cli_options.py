@@ -14,6 +14,7 @@ import click
 
 from demo_game.bots import Skill
 from demo_game.land import SIZES
+from demo_game.window.start import Looks
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -140,3 +141,24 @@ def log_to(path: Path | None) -> None:
     if path is not None:
         line = "%(asctime)s %(name)s %(levelname)s %(message)s"
         logging.basicConfig(filename=path, level=logging.INFO, format=line)
+
+
+def looks_of(options: dict[str, Any]) -> Looks:
+    """Return what these options say of the window."""
+    return Looks(
+        size=options["window"],
+        sound=not options["no_sound"],
+        animation=options["anim"],
+        low_motion=options["low_motion"] or None,
+        dev=options["dev"],
+        probe=options["probe"],
+        place=options["place"],
+        shots=options["shots"],
+    )
+
+
+def given_name() -> str | None:
+    """Return --name if it was given; else the window uses the name that was chosen before."""
+    context = click.get_current_context()
+    given = context.get_parameter_source("name") is not click.core.ParameterSource.DEFAULT
+    return str(context.params["name"]) if given else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import trio
-
-import failover
+if TYPE_CHECKING:
+    import failover
 
 LOOK_S = 1.0
 PAUSE_S = 1.0
@@ -41,6 +41,10 @@ class Browser:
         self._thread = None
 
     def _look(self) -> None:
+        import trio  # noqa: PLC0415 - half a second, for which the first picture does not wait
+
+        import failover  # noqa: PLC0415
+
         ended = self._ended
         while not ended.is_set():
             try:

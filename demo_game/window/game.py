@@ -9,19 +9,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from demo_game.commands import Command, Leave
 from demo_game.palette import TEXT
-from demo_game.session import Opening
 from demo_game.table import Phase
 from demo_game.window import words
 from demo_game.window.browser import Browser
-from demo_game.window.link import Link
 from demo_game.window.look import Look
 from demo_game.window.page import Box, Page
 from demo_game.window.saved import ANIMATIONS, Saved
 from demo_game.window.scene import Scene
+
+if TYPE_CHECKING:
+    from demo_game.commands import Command
+    from demo_game.session import Opening
+    from demo_game.window.link import Link
 
 TOAST_S = 4.0
 TOASTS_MAX = 3
@@ -29,7 +31,7 @@ OVERLAY_LAYERS = 20
 TOAST_LAYERS = 60
 REMEMBER_S = 5.0
 
-Opener = Callable[[str | None, bool, Path | None], tuple[Opening, tuple[Command, ...]]]
+Opener = Callable[[str | None, bool, Path | None], "tuple[Opening, tuple[Command, ...]]"]
 """Makes an opening out of (ticket, plays alone, folder to resume), with the founder's wishes."""
 
 _EDITING: Final = ("backspace", "delete", "left", "right", "home", "end")
@@ -116,6 +118,8 @@ class Game:
 
     def open_table(self, *, ticket: str | None = None, solo: bool = False, folder: Path | None = None) -> None:
         """Found, join or resume."""
+        from demo_game.window.link import Link  # noqa: PLC0415 - imports the library: the menu is there before
+
         opening, wishes = self._opener(ticket, solo, folder)
         opening = replace(opening, name=self.saved.settings.name or opening.name)
         self.link = Link(opening, self._services.wake, wishes=wishes, solo=solo, dev=self.dev, clock=self.now)
@@ -127,6 +131,8 @@ class Game:
         link, self.link = self.link, None
         if link is None:
             return
+        from demo_game.commands import Leave  # noqa: PLC0415 - as above
+
         if for_good:
             if link.place >= 0 and link.table.phase in (Phase.LOBBY, Phase.PLAY):
                 link.ask(Leave(), quiet=True)

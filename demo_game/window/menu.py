@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-import failover
 from demo_game.land import SIZES
 from demo_game.palette import AMBER, QUIET, RED, ROW, SEATS, TEXT
 from demo_game.table import NAME_LENGTH_MAX
@@ -278,7 +276,6 @@ class Opening(Scene):
             self._around.go(Menu(self._around, error))
             return True
         if link.is_open and link.is_known and (link.place >= 0 or link.spectates or link.table.seats):
-            with contextlib.suppress(failover.FailoverError):
-                self._around.go(scene_for(self._around))
+            self._around.go(scene_for(self._around))
             return True
         return False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
-import failover
 from demo_game.commands import Surrender
 from demo_game.palette import AMBER, GREEN, QUIET, RED, ROW, TEXT
 from demo_game.table import Phase
@@ -14,6 +14,9 @@ from demo_game.window.page import Box, Page
 from demo_game.window.saved import ANIMATIONS
 from demo_game.window.scene import Around, Scene
 from demo_game.window.shapes import ink, rounded
+
+if TYPE_CHECKING:
+    import failover
 
 _RULES = (
     "Attack from a territory of yours with two dice or more into a neighbour that is not yours.",

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo_game.bots import Skill
-from demo_game.commands import Command
-from demo_game.session import Opening as TableOpening
-from demo_game.session import new_data_folder, wishes_of
 from demo_game.window.saved import Saved
 
 if TYPE_CHECKING:
+    from demo_game.commands import Command
+    from demo_game.session import Opening as TableOpening
     from demo_game.window.game import Game
+
+TableOf = Callable[[], "tuple[TableOpening, tuple[Command, ...]]"]
 
 PLAYERS = 4
 TURN_S = 45
@@ -52,6 +53,8 @@ class First:
     replay: Path | None = None
     resumes: bool = False
     """A folder was named that has a game in it."""
+    auto: Path | None = None
+    """It plays by itself, and keeps its settings and its list of games here: a player's own are left alone."""
 
     @property
     def is_table(self) -> bool:
@@ -68,22 +71,19 @@ def there_is_a_display() -> bool:
     )
 
 
-def show(
-    looks: Looks, first: First, template: TableOpening, wishes: tuple[Command, ...], named: str | None
-) -> None:
+def show(looks: Looks, first: First, table: TableOf, named: str | None) -> None:
     """Open the window; return when it was closed.
 
     Args:
         looks: how it looks.
         first: what it opens at first.
-        template: how it comes to tables; the menu's choices replace ticket and folder.
-        wishes: what is asked of the first table.
+        table: how it comes to tables, and what is asked of the first; called when it goes to one. The menu's
+            choices replace ticket and folder.
         named: the player's name, if it was given; else the one that was chosen before.
     """
     from demo_game.window import main  # noqa: PLC0415 - imports pyglet, which opens a display
 
-    # A window that plays by itself is no player's own: it leaves his settings and his list of games alone.
-    saved = Saved() if template.plays is None else Saved(template.data)
+    saved = Saved(first.auto)
     saved.settings = replace(
         saved.settings,
         animation=looks.animation or saved.settings.animation,
@@ -91,7 +91,7 @@ def show(
     )
     if named is not None:
         saved.settings = replace(saved.settings, name=named)
-    opener = _Opener(saved, template, wishes)
+    opener = _Opener(saved, table)
 
     def begin(game: Game) -> None:
         from demo_game.window.menu import Menu, Opening  # noqa: PLC0415
@@ -113,7 +113,7 @@ def show(
             probe=looks.probe,
             place=looks.place,
             shots=looks.shots,
-            frame_s=1 / 60 if template.plays is None else AUTO_FRAME_S,
+            frame_s=1 / 60 if first.auto is None else AUTO_FRAME_S,
             ends_with=lambda window: end_by_signals(window.wake_to_end),
         )
     )
@@ -122,24 +122,27 @@ def show(
 class _Opener:
     """Makes openings: the first as the command line says, the others as the menu does."""
 
-    def __init__(self, saved: Saved, template: TableOpening, wishes: tuple[Command, ...]) -> None:
-        self._saved, self._template = saved, template
-        self._wishes: tuple[Command, ...] | None = wishes or None
-        self._is_first = True
+    def __init__(self, saved: Saved, table: TableOf) -> None:
+        self._saved, self._table = saved, table
+        self._template: TableOpening | None = None
 
     def __call__(
         self, ticket: str | None, solo: bool, folder: Path | None
     ) -> tuple[TableOpening, tuple[Command, ...]]:
-        is_first, self._is_first = self._is_first, False
+        from demo_game.session import new_data_folder  # noqa: PLC0415 - imports the library
+
+        is_first = self._template is None
+        wishes: tuple[Command, ...] = ()
+        if self._template is None:
+            self._template, wishes = self._table()
         data = folder or (self._template.data if is_first else new_data_folder())
         founds = ticket is None and folder is None
         opening = replace(self._template, data=data, ticket=ticket, found=founds)
-        wishes, self._wishes = self._wishes, None
-        if wishes is None or not founds:
-            wishes = self._from_menu(solo) if founds else ()
-        return opening, wishes
+        return opening, (wishes or self._from_menu(solo)) if founds else ()
 
     def _from_menu(self, solo: bool) -> tuple[Command, ...]:
+        from demo_game.session import wishes_of  # noqa: PLC0415 - as above
+
         settings = self._saved.settings
         if solo:
             bots = (Skill(settings.skill),) * settings.bots

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import failover
+from typing import TYPE_CHECKING
+
 from demo_game.bots import Skill
 from demo_game.table import AWAY_MS, Phase, Seat, Standing, Table
+
+if TYPE_CHECKING:
+    import failover
 
 FITTEST = 255
 

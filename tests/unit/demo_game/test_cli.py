@@ -65,7 +65,8 @@ class Windows:
         monkeypatch.setattr(start, "show", self.show)
         monkeypatch.setattr(start, "there_is_a_display", lambda: True)
 
-    def show(self, looks: start.Looks, first: start.First, opening: Opening, _: object, name: str | None) -> None:
+    def show(self, looks: start.Looks, first: start.First, table: start.TableOf, name: str | None) -> None:
+        opening, _ = table()
         self.shown.append((looks, first, opening, name))
 
 
