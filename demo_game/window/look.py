@@ -35,5 +35,5 @@ def page_size(width: int, height: int) -> tuple[float, float, float]:
 
     960x540 and 1280x720 show the same page; so does any larger window of that shape, in larger letters.
     """
-    scale = max(0.1, min(width / WIDTH_MIN, height / HEIGHT_MIN))
+    scale = max(0.0001, min(width / WIDTH_MIN, height / HEIGHT_MIN))
     return width / scale, height / scale, scale

@@ -207,17 +207,27 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         self._painter.show(page)
         if self._shots is not None:
             self._shots.take()
+        if self._picture is not None:
+            self._keep_picture(self._picture)
         self.flip()
         if page.again_s is not None:
             self._plan(page.again_s)
         if self._probe is not None:
             self._probe.write(self.game, page, self._painter, self.get_size(), time.perf_counter() - began)
 
-    def screenshot(self) -> Path:
-        """Write what is shown to a PNG file in the present folder; return where."""
-        path = Path.cwd() / time.strftime("hexhold-%Y%m%d-%H%M%S.png")
-        save(path)
-        return path
+    _picture: Path | None = None
+    """Where to write what is drawn next."""
+
+    def _keep_picture(self, path: Path) -> None:
+        """Write what was just drawn, and is not yet shown: after that it is undefined."""
+        self._picture = None
+        try:
+            save(path)
+        except OSError as error:
+            self.game.toast(f"No screenshot: {error.strerror}.")
+        else:
+            self.game.toast(f"Screenshot: {path}")
+        self._plan(0.0)
 
     @property
     def painter(self) -> Painter:
@@ -255,7 +265,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if symbol == keys.F11:
             self.game.saved.change(fullscreen=not self.fullscreen)
         elif symbol == keys.F12:
-            self.game.toast(f"Screenshot: {self.screenshot()}")
+            self._picture = Path.cwd() / time.strftime("hexhold-%Y%m%d-%H%M%S.png")
         else:
             name = _KEYS.get(symbol) or keys.symbol_string(symbol).lower()
             command = keys.MOD_COMMAND if sys.platform == "darwin" else keys.MOD_CTRL

@@ -17,6 +17,7 @@ from demo_game.window.shapes import ink
 
 TICKET_LENGTH_MAX = 2_000
 GAMES_SHOWN = 4
+ERROR_LINES = 2
 
 
 def title(page: Page, x: float, y: float) -> None:
@@ -48,7 +49,6 @@ class Menu(Scene):
         self.fields["name"].end()
         self._asks_file = False
         self._seen: object = None
-        around.browser.start()
 
     def page(self, look: Look) -> Page:
         """Return what is to be seen."""
@@ -61,7 +61,10 @@ class Menu(Scene):
         self._join(page, Box(left + 580, top + 168, 540, 432))
         self._foot(page, left, top + 626)
         if self._error:
-            page.write(self._error, look.width / 2, top + 700, 16.0, RED, room=look.width - 80, anchor="center")
+            lines = page.wrapped(self._error, 15.0, look.width - 120)[:ERROR_LINES]
+            for number, line in enumerate(lines):
+                y = top + 700 + 20 * (number - len(lines) / 2 + 0.5)
+                page.write(line, look.width / 2, y, 15.0, RED, room=look.width - 100, anchor="center")
         return page
 
     def _play(self, page: Page, box: Box) -> None:
@@ -216,6 +219,7 @@ class Menu(Scene):
     def step(self, now: float) -> bool:
         """Look at which games are open nearby."""
         del now
+        self._around.browser.start()  # not before the first picture: it takes half a second of importing
         seen, self._seen = self._seen, (self._around.browser.games, self._around.browser.trouble)
         return seen != self._seen
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from demo_game import rules
 from demo_game.table import Table
 from demo_game.window.game import Game
-from demo_game.window.link import Link
 from demo_game.window.page import Page
-from demo_game.window.story import Move
 
 if TYPE_CHECKING:
+    from demo_game.window.link import Link
     from demo_game.window.painter import Painter
+    from demo_game.window.story import Move
 
 ANSWERS_KEPT = 50
 

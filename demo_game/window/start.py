@@ -81,7 +81,11 @@ def show(looks: Looks, first: First, table: TableOf, named: str | None) -> None:
             choices replace ticket and folder.
         named: the player's name, if it was given; else the one that was chosen before.
     """
-    from demo_game.window import main  # noqa: PLC0415 - imports pyglet, which opens a display
+    try:
+        from demo_game.window import main  # noqa: PLC0415 - imports pyglet, which opens a display
+    except Exception as error:  # pyglet has no common ancestor for what its platforms raise
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise OSError(f"no window can be opened: {words}; play with --terminal, or --headless") from error
 
     saved = Saved(first.auto)
     saved.settings = replace(

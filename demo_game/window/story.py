@@ -76,6 +76,8 @@ class Story:
         self._gaps: dict[tuple[int, str], float] = {}
         self._last = Table()
         self._names: dict[bytes, str] = {}
+        self._heard = b""
+        """The host that was heard of last."""
         self._draw = (0, 0)
         """The turn and the attack that `seal_before` is about."""
 
@@ -95,6 +97,7 @@ class Story:
                 self._silent_since = None
                 if event.reason != "founded":
                     self._changed(event, table, now)
+                self._heard = event.host
             case failover.QuorumLost():
                 self.quorum, self._waits_alone = event, False
             case failover.QuorumRegained():
@@ -106,8 +109,9 @@ class Story:
 
     def _changed(self, event: failover.HostChanged, table: Table, now: float) -> None:
         self.quorum = None
-        # The last table of the old host: what has been applied since is seen by the change of `hosts`.
-        source = self.name_of(self._last.host, self._last) if self._last.host else "the host"
+        # Two changes may follow each other before the first of the two said anything at the table.
+        old = self._heard or self._last.host
+        source = self.name_of(old, self._last) if old else "the host"
         move = Move(
             at=now,
             source=source,
