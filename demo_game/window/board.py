@@ -322,7 +322,8 @@ class Board(Scene):
         table, place = link.table, link.place
         changed = self._tables[0] is not table or self._tables[1] != place
         self._tables = (table, place)
-        if now - self._clock_at >= CLOCK_STEP_S:
+        away = any(seat.away_ms for seat in table.seats)
+        if now - self._clock_at >= CLOCK_STEP_S and (table.limit_ms is not None or away):
             self._clock_at, changed = now, True
         return changed
 

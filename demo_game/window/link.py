@@ -32,6 +32,7 @@ from demo_game.window.asking import Asking, one_line, owed, ready
 from demo_game.window.auto import play_seat
 from demo_game.window.inviting import Inviting
 from demo_game.window.story import Story
+from demo_game.window.words import outlook
 
 T = TypeVar("T")
 
@@ -91,6 +92,8 @@ class Link:
         self._duty_last: Command | None = None
         self._mark: tuple[int, int, int, float] = (0, 0, 0, 0.0)
         self._empty = Table()
+        self._outlook: object = None
+        """What of the member's standing is to be seen; so that what is not makes no new picture."""
         self._machine = self._new_machine()
         self._threads: list[threading.Thread] = []
         self._in_thread(self._open)
@@ -368,10 +371,10 @@ class Link:
         self._in_thread(work)
 
     def _take_status(self, now: float) -> bool:
-        changed = False
+        """Ask how the member stands, now and then; return whether that looks different."""
+        before, agreed = self._outlook, self.agreement.shown(now)
         if self._status is not None and self._status.done():
             if self._status.exception() is None:
-                changed = True
                 self.status = self._status.result()
                 self.story.host_is(self.status.host is not None, now)
                 self.story.know({each.member: each.name for each in self.status.members})
@@ -380,7 +383,8 @@ class Link:
         if self._status is None and self._member is not None and now - self._status_at >= due_s:
             self._status_at = now
             self._status = self._woken(self._member.status())
-        return changed
+        self._outlook = (outlook(self.status), agreed) if self.status is not None else None
+        return before != self._outlook
 
     def _lane(self, now: float) -> None:
         """Say which digest this table has, and hear what the others say."""

@@ -63,6 +63,15 @@ def next_host(status: failover.Status) -> tuple[str, str] | None:
     return first.name, ", ".join(reasons)
 
 
+def outlook(status: failover.Status) -> tuple[object, ...]:
+    """Return what of a status is to be seen beside the board; while it stays the same, so does the picture."""
+    machines = (
+        (m.name, role_of(m), m.hint // 16, None if m.round_trip_ms is None else round(m.round_trip_ms))
+        for m in status.members
+    )
+    return (status.host, status.next_hosts, *machines)
+
+
 def fitness_percent(hint: int) -> int:
     """Return a hint in per cent of the fittest there is."""
     return round(100 * hint / FITTEST)

@@ -72,7 +72,7 @@ def test_whatever_is_written_fits_its_room() -> None:
         page.write("Wilhelmina Aurelia von Württemberg", 0, 0, room=room, bold=True)
     texts = [item for item in page.items if hasattr(item, "words")]
     assert all(measure(t.words, t.size, t.bold) <= t.room for t in texts)
-    assert len(texts) == 3 and texts[-1].words.startswith("Wilhelmina") and texts[0].words == "Wi…"
+    assert len(texts) == 3 and texts[-1].words.startswith("Wilhelmina") and texts[0].words == "Wil…"
 
 
 def test_a_text_is_broken_between_words_and_a_long_word_where_it_must_be() -> None:
