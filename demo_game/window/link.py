@@ -321,12 +321,14 @@ class Link:
         if self._member is None or self.is_closed:
             return bool(self.error)
         changed = False
+        # The table first: whatever has changed it by now, its event is among those that are read after.
+        table = self.table
         for event in self._member.poll():
             self._heard(event, now)
             changed = True
         if self._member is None:
             return True  # it is being opened again
-        self.story.seen(self.table, now)
+        self.story.seen(table, now)
         words = self._asking.answers()
         self.toasts += words or []
         changed |= words is not None

@@ -149,7 +149,8 @@ class Window:
     def told(self) -> str:
         """Return what it shows, for messages of tests that fail."""
         facts = self.facts
-        return f"{facts.get('scene')} {facts.get('overlays')} {[t[0] for t in facts.get('texts', [])]}"
+        moves = (facts.get("table") or {}).get("moves")
+        return f"{facts.get('scene')} {facts.get('overlays')} {[t[0] for t in facts.get('texts', [])]} moves {moves}"
 
     def errors(self) -> str:
         """Return what the process said on its standard error."""
