@@ -24,11 +24,13 @@ The rooms, from the purest to those that meet the world:
     scrutiny, verify             is a table from a file one of a game; is a file in order, are two the same game
     retelling, showing           a replay as lines, and as boards in a terminal
     witnessing    a third vote for two players, without a copy of the game
+    following, agreement         a machine that a window can follow; do all copies of the table agree?
+    window/       everything that people see, hear and click; its own map is in its `__init__`
 
     records, evidence            what players write down, and what it proves
     players, stage, showcase     several players on this machine, their host killed
     figures       what that showed: counted while it runs, judged at its end
-    cli, cli_files, cli_showcase, ...                the command line
+    cli, cli_menu, cli_table, cli_files, ...         the command line: one module for each kind of command
 
 Down to `machine` nothing knows how failover works; nothing but the window knows pyglet.
 """
