@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +149,9 @@ class Window:
         """Return what it shows, for messages of tests that fail."""
         facts = self.facts
         moves = (facts.get("table") or {}).get("moves")
-        return f"{facts.get('scene')} {facts.get('overlays')} {[t[0] for t in facts.get('texts', [])]} moves {moves}"
+        return (
+            f"{facts.get('scene')} {facts.get('overlays')} {[t[0] for t in facts.get('texts', [])]} moves {moves}"
+        )
 
     def errors(self) -> str:
         """Return what the process said on its standard error."""
@@ -248,21 +249,22 @@ class Screen:
         self.display, self.folder = display, folder
         self.windows: list[Window] = []
 
-    def open(self, name: str, *arguments: str, size: str = "960x540", at: tuple[int, int] | None = None) -> Window:
+    def open(self, name: str, *arguments: str, size: str = "960x540", within: Sequence[str] = ()) -> Window:
         """Start a window with its own home folder; the arguments are those of `demo-game`.
 
-        A name that was used before opens it on the same home and data.
+        A name that was used before opens it on the same home and data. `within` stands before the command, such as
+        one that enters a network namespace.
         """
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         (folder / "probe").unlink(missing_ok=True)
-        place = at or self._place(size)
+        place = self._place(size)
         command = arguments or ("menu",)
         files = ("--probe", folder / "probe", "--report", folder / "report", "--log", folder / "log")
         options = ("--name", name, "--size", size, "--place", f"{place[0]},{place[1]}", "--no-sound", *files)
         with (folder / "errors").open("ab") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "demo_game", *map(str, (command[0], *options, *command[1:]))],
+                [*within, sys.executable, "-m", "demo_game", *map(str, (command[0], *options, *command[1:]))],
                 cwd=folder,
                 env={**self.display.environment(), "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
@@ -299,8 +301,3 @@ def screen(folder: Path) -> Iterator[Screen]:
     finally:
         shown.close()
         display.close()
-
-
-def fresh_name() -> str:
-    """Return a name that nobody else has."""
-    return f"p{secrets.token_hex(3)}"

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.ui.screen import Screen, Window, until
+from tests.conftest import Require
+from tests.lab.lan import Lan
+from tests.lab.namespaces import NoLab, check_machine, inside
+from tests.ui.screen import ROOT, Screen, Window, until
 
 QUICK = ("--map", "small", "--turn", "0", "--anim", "off")
 
@@ -73,6 +79,16 @@ def game_of(screen: Screen, *names: str, options: tuple[str, ...] = ()) -> list[
         windows.append(joined_by_code(screen, name, windows, *options))
     started(windows)
     return windows
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End a process with the block."""
+    with process:
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def host_of(windows: list[Window]) -> Window:
@@ -236,6 +252,75 @@ def test_the_plug_is_pulled_by_a_button(screen: Screen) -> None:
     moved_from(host, other, pulled_at)
     other.click("who is next")
     other.sees_words("Next host: ")
+
+
+def test_the_hosts_cable_is_pulled_and_put_back(screen: Screen, require: Require) -> None:
+    try:
+        check_machine("ip")
+    except NoLab as reason:
+        require(False, str(reason))
+    lan = Lan(3)
+    lan.open()
+    try:
+        names, windows = ("Ada", "Björn", "Chloé"), []
+        for number, name in enumerate(names):
+            within = inside(lan.namespaces[number])
+            if windows:
+                ticket = windows[0].table["ticket"]
+                windows.append(screen.open(name, "join", ticket, "--anim", "off", within=within))
+            else:
+                windows.append(screen.open(name, "host", "--players", "3", *QUICK, within=within))
+                windows[0].see(lambda f: (f["table"] or {}).get("ticket") or None, "a ticket")
+            windows[-1].sees_scene("lobby")
+        started(windows)
+        host = host_of(windows)
+        left = [window for window in windows if window is not host]
+        cut_at = time.monotonic()
+        lan.cut(names.index(host.name))
+        for window in left:
+            moved_from(host, window, cut_at)
+        host.sees_words("1 of 3 reachable")
+        assert host.table["banner"][0] == "alone" and not host.table["is_host"]
+        lan.mend(names.index(host.name))
+        host.see(lambda f: f["table"]["banner"][:1] != ["alone"] or None, "the others again")
+        for window in windows:
+            window.see(lambda f: f["table"]["agreement"][1:] == [3, 3] or None, "that three agree")
+        play_on(windows)
+    finally:
+        screen.close()
+        lan.close()
+
+
+def test_two_players_and_a_witness_survive_a_crash(screen: Screen) -> None:
+    ada = hosted(screen, players=2)
+    bjorn = joined_by_code(screen, "Björn", [ada])
+    command = [
+        sys.executable,
+        "-m",
+        "demo_game",
+        "witness",
+        ada.table["ticket"],
+        "--data",
+        str(screen.folder / "w"),
+    ]
+    witness = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with ended(witness):
+        assert witness.stdout is not None
+        told = witness.stdout.readline()
+        assert "vot" in told.lower(), told
+        windows = [ada, bjorn]
+        started(windows)
+        ada.keys("F2")
+        ada.sees_words("witness")
+        ada.keys("F2")
+        host = host_of(windows)
+        other = bjorn if host is ada else ada
+        killed_at = time.monotonic()
+        host.kill()
+        moved_from(host, other, killed_at)
+        assert other.table["is_host"]
+        if other.table["place"] == other.table["seat"]:
+            end_turn(other, [other])
 
 
 def test_two_players_one_crashes_and_the_other_continues_alone(screen: Screen) -> None:
