@@ -12,8 +12,12 @@
     side, dice, land_view, aim, fights, chat, strip    parts of them
 
     link                 the member behind it all, over `failover.start_member`; never blocks
+    asking, inviting, plug            its requests; ticket, code and list; what pulls the plug
     saved, browser       settings, and the games that one can return to; open games on the network
     start                from the command line to a window
+    scripts              letters of scripts that run from right to left
+    sounds_made          what it sounds like
+    probe                what each frame shows, written down for tests
     auto                 a window that plays its own seat, for shows
     tiles, poster, staging            the showcase in windows: where they go, the director's page, what it shows
     fonts, painter, sounds, shots, main, director      the only files that know pyglet

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pyglet import font
 from pyglet.font.base import Font
 
+from demo_game.window.scripts import displayed
+
 _FAMILIES = {
     "win32": ("Segoe UI", "Arial"),
     "darwin": ("Helvetica Neue", "Helvetica"),
@@ -60,5 +62,5 @@ def load(pixels: float, bold: bool) -> Font:
 @lru_cache(maxsize=20_000)
 def width_px(words: str, pixels: float, bold: bool) -> float:
     """Return how many pixels wide a line is."""
-    glyphs, places = load(pixels, bold).get_glyphs(words)
+    glyphs, places = load(pixels, bold).get_glyphs(displayed(words))
     return float(sum(glyph.advance + place.x_advance for glyph, place in zip(glyphs, places, strict=True)))

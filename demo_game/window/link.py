@@ -6,9 +6,7 @@ at by `poll`, like the answers to requests, the member's events, and what the ot
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +29,7 @@ from demo_game.table import Table
 from demo_game.window.asking import Asking, one_line, owed, ready
 from demo_game.window.auto import play_seat
 from demo_game.window.inviting import Inviting
+from demo_game.window.plug import PLUG, pull_own_plug
 from demo_game.window.story import Story
 from demo_game.window.words import outlook
 
@@ -38,8 +37,6 @@ T = TypeVar("T")
 
 STATUS_S = 0.25
 """How often the member is asked how it stands."""
-PLUG = b"p"
-"""Said over the lane by a window with `--dev`: whoever hosts with `--dev` pulls its own plug."""
 DUTY_S = 1.0
 """Between two tries at the same thing that needs no decision, such as taking the seat."""
 
@@ -419,10 +416,3 @@ class Link:
         if not isinstance(reply, Accepted):
             self.spectates = True
             self.toasts.append(f"You are watching: {reply.reason}.")
-
-
-def pull_own_plug() -> None:
-    """End this process at once, as a crash would: nothing is handed over, nothing is said."""
-    if hasattr(signal, "SIGKILL"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    os._exit(1)

@@ -11,6 +11,7 @@ from pyglet.graphics.shader import Shader, ShaderProgram
 
 from demo_game.window import fonts
 from demo_game.window.page import Page, Shape, Text
+from demo_game.window.scripts import displayed
 
 _VERTEX = """#version 150 core
     in vec2 position;
@@ -109,7 +110,7 @@ class Painter:
         _, height, scale = self._size
         fonts.load(item.size * scale, item.bold)  # before pyglet does: with its fallbacks
         return pyglet.text.Label(
-            item.words,
+            displayed(item.words),
             x=round(item.x * scale),
             y=round((height - item.y - item.size * _BASELINE) * scale),
             font_name=fonts.family(),

@@ -24,6 +24,7 @@ from demo_game.window.fights import WAITING_MAX, Fights
 from demo_game.window.look import Look, page_size
 from demo_game.window.page import Box, Page
 from demo_game.window.saved import Saved, Settings
+from demo_game.window.scripts import displayed
 from demo_game.window.sounds_made import NAMES, RATE, wave
 from demo_game.window.story import BANNER_S, Story
 from tests.ui.scenes import member_id, status_of, table_of, with_turn_of
@@ -428,6 +429,15 @@ def test_sounds_are_short_not_loud_and_the_same_every_time(name: str) -> None:
     assert samples == wave(name) and 0.02 < len(samples) / (2 * RATE) < 1.0
     values = memoryview(samples).cast("h")
     assert 500 < max(map(abs, values)) <= 32_767 * 0.25
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there the system does it")
+def test_names_of_other_scripts_are_drawn_in_their_own_order() -> None:
+    assert displayed("Ada Björn Дмитрий 名前") == "Ada Björn Дмитрий 名前"
+    assert displayed("שרה") == "הרש"
+    assert displayed("Ada: שרה אברהם") == "Ada: םהרבא הרש"
+    joined = displayed("محمد")
+    assert len(joined) == 4 and all(0xFE70 <= ord(sign) <= 0xFEFF for sign in joined), "joined letters"
 
 
 def test_words_for_people_are_sentences() -> None:
