@@ -53,7 +53,11 @@ where = _together(
 """Where a member listens, and where it keeps what it has."""
 
 who = _together(
-    click.option("--name", default=lambda: os.environ.get("USER", "Player"), help="Your name at the table."),
+    click.option(
+        "--name",
+        default=lambda: os.environ.get("USER") or os.environ.get("USERNAME") or "Player",
+        help="Your name at the table.",
+    ),
     where,
     click.option("--headless", is_flag=True, help="Play like a bot, without a board."),
     click.option("--skill", type=SKILLS, default="hard", help="How well --headless plays."),

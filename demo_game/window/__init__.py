@@ -12,7 +12,7 @@
     side, dice, land_view, aim, fights, chat, strip    parts of them
 
     link                 the member behind it all, over `failover.start_member`; never blocks
-    asking, inviting, plug            its requests; ticket, code and list; what pulls the plug
+    asking, inviting, standing, plug  its requests; ticket, code and list; its status; what pulls the plug
     saved, browser       settings, and the games that one can return to; open games on the network
     start                from the command line to a window
     scripts              letters of scripts that run from right to left

@@ -6,11 +6,11 @@ import math
 import time
 
 from demo_game import rules
-from demo_game.commands import Accepted, Attack, EndTurn, Reply
+from demo_game.commands import Accepted, Attack, Back, EndTurn, Reply
 from demo_game.land import SEA
 from demo_game.palette import AMBER, SEATS, TEXT
 from demo_game.rules import Position
-from demo_game.table import LineKind, Phase, Standing, Table
+from demo_game.table import MISSED_MAX, LineKind, Phase, Standing, Table
 from demo_game.window import hexes, shapes, words
 from demo_game.window.aim import Aim, targets
 from demo_game.window.dice import strip
@@ -32,6 +32,8 @@ PULSE_S = 0.9
 WAIT_SHOWN_S = 0.12
 BLOCK_S = 2.0
 """With `--dev`, the key B blocks the window's thread for so long: the host must not lose its role by that."""
+_PRESSES = {"escape": "pause", "t": "chat", "n": "who is next", "f1": "rules", "f2": "network"}
+"""Keys that press something."""
 CLOCK_STEP_S = 0.25
 """How often the clock bar is drawn anew while nothing else happens."""
 
@@ -55,6 +57,8 @@ class Board(Scene):
         self._lines_seen: object = None
         self._over_shown = False
         self._tables: tuple[Table | None, int] = (None, -1)
+        self._goes_on: tuple[int, int, int] | None = None
+        """A capture of this player: turn, step and territory."""
         self.fields = {"chat": Field(length_max=200)}
 
     @property
@@ -177,6 +181,12 @@ class Board(Scene):
                 link.story.wait()
             case "alone":
                 around.over(Alone(around))
+            case "chat":
+                around.focus = "chat"
+            case "rules":
+                around.over(Rules(around))
+            case "network":
+                around.over(Network(around))
             case _:
                 self._side.act(name, self.fields["chat"])
 
@@ -201,6 +211,7 @@ class Board(Scene):
         link = self._around.link
         if link is None or link.table.position is None:
             return
+        self._wake_seat()
         if not self._may_move():
             self._around.toast(self._why_not())
             self._around.sound("refused")
@@ -223,12 +234,20 @@ class Board(Scene):
         link = self._around.link
         if link is None or not isinstance(reply, Accepted) or reply.battle is None:
             return
-        position = link.table.position
-        if position is not None and self._may_move():
-            on = attack.target if reply.battle.captured else SEA
-            self._aim.chosen = on if on != SEA and targets(position, on) else SEA
-            if self._shows_cursor and self._aim.chosen != SEA:
-                self._aim.cursor = self._aim.chosen
+        self._aim.chosen = SEA
+        self._goes_on = (attack.turn, attack.step, attack.target) if reply.battle.captured else None
+
+    def _go_on_from(self, table: Table) -> None:
+        """Choose the territory just captured; the answer may have come before the entry was applied here."""
+        if self._goes_on is None or table.position is None:
+            return
+        turn, step, target = self._goes_on
+        if (table.turn, table.step) != (turn, step):
+            self._goes_on = None
+            if table.turn == turn and self._may_move() and targets(table.position, target):
+                self._aim.chosen = target
+                if self._shows_cursor:
+                    self._aim.cursor = target
 
     def _why_not(self) -> str:
         link = self._around.link
@@ -242,13 +261,22 @@ class Board(Scene):
             return "A bot plays your seat to the end."
         return f"It is {seat.name}'s turn." if seat is not None else "No game is running."
 
+    def _wake_seat(self) -> None:
+        """Any input takes the seat back from the bot that plays for who slept."""
+        link = self._around.link
+        if link is not None and link.place >= 0 and link.table.seats[link.place].missed >= MISSED_MAX:
+            link.ask(Back(b""), quiet=True)
+
     def _end_turn(self) -> None:
         link = self._around.link
         if link is None:
             return
+        self._wake_seat()
         if not self._may_move():
             self._around.toast(self._why_not())
-        elif link.pending is None:
+        elif link.pending is not None:
+            self._around.toast("Your last move still waits for its answer.")
+        else:
             link.ask(EndTurn(link.table.turn, link.table.step))
             self._aim.chosen = SEA
 
@@ -265,22 +293,21 @@ class Board(Scene):
                 self._press_cursor()
             case "left" | "right" | "up" | "down" | "tab" | "shift tab":
                 self._move_cursor(key)
-            case "escape":
-                if self._aim.chosen != SEA:
-                    self._aim.chosen = SEA
-                else:
-                    self._around.over(Pause(self._around))
-            case "t":
-                self._around.focus = "chat"
+            case "escape" if self._aim.chosen != SEA:
+                self._aim.chosen = SEA
             case "b" if self._around.dev:
                 time.sleep(BLOCK_S)  # as dragging a window does on Windows
-            case "f1":
-                self._around.over(Rules(self._around))
-            case "f2":
-                self._around.over(Network(self._around))
+            case _ if key in _PRESSES:
+                self.act(_PRESSES[key])
+            case "w" | "c" if self._has_no_quorum():
+                self.act("wait" if key == "w" else "alone")
             case _:
                 return False
         return True
+
+    def _has_no_quorum(self) -> bool:
+        link = self._around.link
+        return link is not None and link.story.quorum is not None
 
     def _press_cursor(self) -> None:
         link = self._around.link
@@ -313,8 +340,10 @@ class Board(Scene):
         if link.error or link.table.phase in (Phase.LOBBY, Phase.REVEAL):
             return self._go_on()
         self._fights.add(link.battles())
+        self._go_on_from(link.table)
         self._sounds(link.table)
-        if link.table.phase is Phase.OVER and not self._over_shown:
+        typing = self._around.focus in self.fields
+        if link.table.phase is Phase.OVER and not self._over_shown and not typing:
             self._over_shown = True
             around.over(Over(around))
             around.sound("over")

@@ -31,7 +31,7 @@ class Browser:
     def start(self) -> None:
         """Begin to look."""
         if self._thread is None:
-            self._ended.clear()
+            self._ended = threading.Event()  # a thread that still ends has its own
             self._thread = threading.Thread(target=self._look, name="hexhold browser", daemon=True)
             self._thread.start()
 

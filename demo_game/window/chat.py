@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from demo_game.commands import Chat, Refused, Reply
 from demo_game.palette import AMBER, QUIET, SEATS, TEXT, Colour
 from demo_game.table import LineKind, Table
 from demo_game.window.fields import Field
@@ -58,5 +59,11 @@ class ChatBox:
         if name == "send chat" and link is not None:
             text = typed.clear().strip()
             if text:
-                link.say(text)
+                link.ask(Chat(text), lambda reply: _put_back(reply, typed, text))
             self._around.focus = ""
+
+
+def _put_back(reply: Reply, typed: Field, text: str) -> None:
+    """Give a line back that was refused, unless the next one has been begun."""
+    if isinstance(reply, Refused) and not typed.text:
+        typed.put(text)

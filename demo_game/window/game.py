@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demo_game.palette import TEXT
-from demo_game.table import Phase
 from demo_game.window import words
 from demo_game.window.browser import Browser
 from demo_game.window.look import Look
@@ -91,9 +90,13 @@ class Game:
             self._services.sound(name)
 
     def go(self, scene: Scene) -> None:
-        """Show another screen."""
-        self.scene, self.overlays = scene, []
-        self.focus, self.hover = scene.first_focus, ""
+        """Show another screen. Who is typing a line that is there, too, goes on typing it."""
+        typed = self.top.fields.get(self.focus)
+        self.scene, self.overlays, self.hover = scene, [], ""
+        if typed is not None and self.focus in scene.fields:
+            scene.fields[self.focus] = typed
+        else:
+            self.focus = scene.first_focus
 
     def over(self, overlay: Scene) -> None:
         """Show an overlay; one of each name."""
@@ -122,8 +125,11 @@ class Game:
 
         opening, wishes = self._opener(ticket, solo, folder)
         opening = replace(opening, name=self.saved.settings.name or opening.name)
-        self.link = Link(opening, self._services.wake, wishes=wishes, solo=solo, dev=self.dev, clock=self.now)
-        self._links.append(self.link)
+        before = tuple(self._links)
+        self.link = Link(
+            opening, self._services.wake, wishes=wishes, solo=solo, dev=self.dev, after=before, clock=self.now
+        )
+        self._links = [self.link, *before[:1]]
         self.browser.stop()
 
     def close_table(self, *, for_good: bool) -> None:
@@ -134,7 +140,7 @@ class Game:
         from demo_game.commands import Leave  # noqa: PLC0415 - as above
 
         if for_good:
-            if link.place >= 0 and link.table.phase in (Phase.LOBBY, Phase.PLAY):
+            if link.place >= 0:
                 link.ask(Leave(), quiet=True)
             self.saved.forget(link.opening.data)
             link.leave()
@@ -184,7 +190,7 @@ class Game:
         table = link.table
         if not link.is_open or link.place < 0 or link.solo:
             return
-        where = words.where(table)
+        where = f"{link.opening.data} {words.where(table)}"
         if where != self._remembered[0] and now - self._remembered[1] >= REMEMBER_S:
             self._remembered = (where, now)
             self._remember(link)
@@ -246,6 +252,7 @@ class Game:
         elif name:
             self.sound("press")
             self.top.act(name)
+            self.top.pressed_on(name, x)
         else:
             self.top.pressed_at(x, y)
 
@@ -267,8 +274,9 @@ class Game:
             pass  # see `edit`: it hears of keys that are held down, too
         elif field is not None and key == "enter":
             self.top.enter(self.focus)
-        elif key == "tab" and not self.top.key("shift tab" if shift else "tab"):
-            self._move_focus(-1 if shift else 1)
+        elif key == "tab":
+            if field is not None or not self.top.key("shift tab" if shift else "tab"):
+                self._move_focus(-1 if shift else 1)
         elif key in ("f1", "f2"):
             self._swallows = self.top.key(key) or self.scene.key(key)
         elif field is None:
@@ -312,7 +320,7 @@ class Game:
             field.type(self._services.paste()[:4_000])
         elif key == "c" and not self.top.key("copy") and field is not None:
             self.copy(field.text)
-        elif key == "a" and field is not None:
+        elif key == "u" and field is not None:
             field.clear()
 
     def edit(self, key: str) -> None:

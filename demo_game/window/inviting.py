@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -11,6 +12,7 @@ from demo_game.session import INVITE_USES
 from demo_game.table import Phase, Table
 
 CODE_VALID_S = 3_600.0
+RENEW_S = 60.0
 
 
 class Inviting:
@@ -31,10 +33,13 @@ class Inviting:
         self._invited: Future[str] | None = None
         self._coded: Future[str] | None = None
         self._titled = ""
+        self._asked_at = 0.0
+        self.is_wanted = False
+        """Whether the player asked for a code of his own, though another machine hosts."""
 
     def ask(self, member: failover.MemberThread, table: Table) -> None:
         """Get a ticket and a code of this machine's own."""
-        self.trouble = ""
+        self.trouble, self._asked_at = "", time.monotonic()
         self._titled = self._title(table)
         self._invited = self._watched(member.invite(uses=INVITE_USES))
         code = member.short_code(uses=INVITE_USES, valid_s=CODE_VALID_S, listed=self._titled)
@@ -49,10 +54,12 @@ class Inviting:
     def attend(self, member: failover.MemberThread, table: Table, *, hosts: bool, solo: bool) -> None:
         """Take in what came, and do what is due: a code while there is a lobby, a title that is true."""
         self._take()
+        if self.code and time.monotonic() - self._asked_at > CODE_VALID_S - RENEW_S:
+            self.code = ""  # it is about to end: there will be another
         waits = self._coded is not None or bool(self.code or self.trouble)
         if hosts and table.phase is Phase.LOBBY and not solo and not waits:
             self.ask(member, table)
-        if self.code and (table.phase is Phase.PLAY or not hosts):
+        if self.code and (table.phase is Phase.PLAY or not (hosts or self.is_wanted)):
             self.close(member)
         if self.code and self._titled != self._title(table):
             self._titled = self._title(table)

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import failover
-from demo_game.agreement import TELL_S, Agreement
+from demo_game.agreement import Agreement
 from demo_game.commands import Accepted, Chat, Command, Join, Reply
 from demo_game.following import Followed
 from demo_game.host_function import server
@@ -25,18 +26,16 @@ from demo_game.machine import Hexhold
 from demo_game.player import Player
 from demo_game.records import Recorded
 from demo_game.session import Opening, members_in_reach
-from demo_game.table import Table
+from demo_game.table import Phase, Table
 from demo_game.window.asking import Asking, one_line, owed, ready
 from demo_game.window.auto import play_seat
 from demo_game.window.inviting import Inviting
 from demo_game.window.plug import PLUG, pull_own_plug
+from demo_game.window.standing import Standing
 from demo_game.window.story import Story
-from demo_game.window.words import outlook
 
 T = TypeVar("T")
 
-STATUS_S = 0.25
-"""How often the member is asked how it stands."""
 DUTY_S = 1.0
 """Between two tries at the same thing that needs no decision, such as taking the seat."""
 
@@ -50,6 +49,7 @@ class Link:
         wishes: what the founder asks of the lobby.
         solo: whether it plays alone against bots: it begins by itself, and invites nobody.
         dev: whether it pulls its own plug when asked to.
+        after: links that are being closed: the same storage or port may be theirs for a moment yet.
         clock: seconds, for everything that is timed here.
     """
 
@@ -61,21 +61,21 @@ class Link:
         wishes: tuple[Command, ...] = (),
         solo: bool = False,
         dev: bool = False,
+        after: tuple[Link, ...] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.opening = opening
         self.error = ""
         """Why it could not be opened, or ended by itself; one line."""
         self.is_closed = False
-        self.status: failover.Status | None = None
         self.story = Story()
-        self.agreement = Agreement()
+        self._standing = Standing()
         self.toasts: list[str] = []
         """Words for the player, to be taken out."""
         self.spectates = False
         """Whether there was no seat for this player; it watches."""
         self.kept = Kept(Hexhold())
-        self.solo = solo
+        self.solo, self._after = solo, after
         self._wake, self._dev, self._clock = wake, dev, clock
         self._wishes = wishes
         self._member: failover.MemberThread | None = None
@@ -84,13 +84,11 @@ class Link:
         self._secret = secrets.token_bytes(32)
         self._asking = Asking(opening.journal, wake)
         self._inviting = Inviting(opening.name, opening.journal, self._woken)
-        self._status: Future[failover.Status] | None = None
-        self._status_at = self._told_at = self._duty_at = -1e9
+        self._duty_at, self._saved_game = -1e9, 0
         self._duty_last: Command | None = None
         self._mark: tuple[int, int, int, float] = (0, 0, 0, 0.0)
-        self._empty = Table()
-        self._outlook: object = None
-        """What of the member's standing is to be seen; so that what is not makes no new picture."""
+        self._last = Table()
+        self._sat = False
         self._machine = self._new_machine()
         self._threads: list[threading.Thread] = []
         self._in_thread(self._open)
@@ -117,6 +115,11 @@ class Link:
         async def note(member: failover.Member) -> None:
             inner.append(member)
 
+        for link in self._after:
+            link.join(5.0)
+        self._after = ()
+        # What a machine is called has at most 64 bytes; the seat keeps the whole name.
+        called = opening.name.encode()[:64].decode("utf-8", "ignore") or "player"
         try:
             opening.data.mkdir(parents=True, exist_ok=True)
             member = failover.start_member(
@@ -125,13 +128,13 @@ class Link:
                 ticket=opening.ticket,
                 found=opening.found,
                 serve=server(opening.pace, present),
-                name=opening.name,
+                name=called,
                 port=opening.port,
                 bind=opening.bind,
                 addresses=opening.addresses,
                 wake=self._wake,
             )
-        except (failover.FailoverError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it is, a player is told, and can go back to the menu
             self.error = one_line(error)
         else:
             member.run(note)
@@ -154,6 +157,8 @@ class Link:
         """Hand over, keep the seat, and go; returns at once, `join` waits for the end."""
         if not self.is_closed:
             self.is_closed = True
+            if self.opening.save_replay is not None and self.table.phase is Phase.PLAY:
+                self._save(self.opening.save_replay)
             if self._member is not None:
                 self._in_thread(self._member.close)
 
@@ -181,10 +186,21 @@ class Link:
     # --- looking ---
 
     @property
+    def status(self) -> failover.Status | None:
+        """How the member stands; None before that is known."""
+        return self._standing.status
+
+    @property
+    def agreement(self) -> Agreement:
+        """Who has the same table."""
+        return self._standing.agreement
+
+    @property
     def table(self) -> Table:
-        """The newest table; an empty one while there is none."""
-        state = self._member.state if self._member is not None else self._empty
-        return state if isinstance(state, Table) else self._empty
+        """The newest table; while it is opened again the last one, and before there was any an empty one."""
+        if self._member is not None and isinstance(state := self._member.state, Table):
+            self._last = state
+        return self._last
 
     @property
     def is_known(self) -> bool:
@@ -251,6 +267,11 @@ class Link:
         assert self._player is not None
         return ready(self._player, self.table)
 
+    def sit_down(self) -> None:
+        """Take a seat after all."""
+        self.spectates = False
+        self._duty_at = -1e9
+
     def say(self, text: str) -> None:
         """Say something in the chat."""
         self.ask(Chat(text))
@@ -273,6 +294,7 @@ class Link:
     def invite(self) -> None:
         """Get a ticket and a short code of this machine's own."""
         if self._member is not None and not self.is_closed:
+            self._inviting.is_wanted = True
             self._inviting.ask(self._member, self.table)
 
     def loss(self) -> Future[failover.Loss] | None:
@@ -329,9 +351,10 @@ class Link:
         words = self._asking.answers()
         self.toasts += words or []
         changed |= words is not None
-        changed |= self._take_status(now)
+        changed |= self._standing.poll(self._member, self.story, now, self._woken)
         self._inviting.attend(self._member, self.table, hosts=self.is_host, solo=self.solo)
-        self._lane(now)
+        self._lane(self._member, now)
+        self._keep_replay(table)
         self._duty(now)
         return changed
 
@@ -341,10 +364,8 @@ class Link:
             case failover.Stopped(error=failover.Superseded()):
                 self.toasts.append("The others went on without you. Taking your seat there.")
                 self._reopen()
-            case failover.Stopped(error=None):
-                pass
-            case failover.Stopped(error=error) if error is not None:
-                self.error = one_line(error)
+            case failover.Stopped(error=error):
+                self.error = one_line(error) if error is not None else "This machine is at the table no more."
             case failover.Rejoined(kept_entries=count, kept_in=file) if count:
                 self.toasts.append(f"{count} moves of yours are not in this game; they are kept in {file}")
             case failover.GenerationMet(has_host=True) if self.is_host:
@@ -361,6 +382,8 @@ class Link:
         self.opening = replace(self.opening, found=False, ticket=None)
         self.story, self._asking = Story(), Asking(self.opening.journal, self._wake)
         self._machine = self._new_machine()
+        self._standing.forget()
+        self._inviting, self._sat = Inviting(self.opening.name, self.opening.journal, self._woken), False
 
         def work() -> None:
             if member is not None:
@@ -369,33 +392,28 @@ class Link:
 
         self._in_thread(work)
 
-    def _take_status(self, now: float) -> bool:
-        """Ask how the member stands, now and then; return whether that looks different."""
-        before, agreed = self._outlook, self.agreement.shown(now)
-        if self._status is not None and self._status.done():
-            if self._status.exception() is None:
-                self.status = self._status.result()
-                self.story.host_is(self.status.host is not None, now)
-                self.story.know({each.member: each.name for each in self.status.members})
-            self._status = None
-        due_s = STATUS_S / 4 if self.status is not None and self.status.host is None else STATUS_S
-        if self._status is None and self._member is not None and now - self._status_at >= due_s:
-            self._status_at = now
-            self._status = self._woken(self._member.status())
-        self._outlook = (outlook(self.status), agreed) if self.status is not None else None
-        return before != self._outlook
-
-    def _lane(self, now: float) -> None:
-        """Say which digest this table has, and hear what the others say."""
-        assert self._member is not None
-        for said in self._member.poll_unreliable():
+    def _lane(self, member: failover.MemberThread, now: float) -> None:
+        """Hear which digests the others have; and whether the plug is to be pulled."""
+        for said in member.poll_unreliable():
             if said.body == PLUG and self._dev and self.is_host:
                 pull_own_plug()
             self.agreement.heard_untrusted(said.sender, said.body, now)
-        telling = self.agreement.telling()
-        if telling is not None and now - self._told_at >= TELL_S:
-            self._told_at = now
-            self._member.send_unreliable(telling, "all")
+
+    def _keep_replay(self, table: Table) -> None:
+        """Save the game where the command line said, once it is over."""
+        path = self.opening.save_replay
+        if path is None or table.phase is not Phase.OVER or table.game == self._saved_game:
+            return
+        self._saved_game = table.game
+        self._in_thread(lambda: self._save(path))
+
+    def _save(self, path: Path) -> None:
+        replay = self.kept.replay()
+        try:
+            if replay is not None:
+                replay.save(path)
+        except OSError as error:
+            self.toasts.append(f"The replay was not saved: {one_line(error)}")
 
     def _duty(self, now: float) -> None:
         """Do what needs no decision of the player's."""
@@ -407,7 +425,12 @@ class Link:
         command = None
         if self._player is not None and table.host and self.opening.plays is None:
             command = owed(self._player, table, wants_seat=not self.spectates, solo=self.solo)
-        self.spectates &= self.place < 0
+        if self._sat and self.place < 0 and table.phase is Phase.LOBBY:
+            # Only the player at the hosting machine can have done that: nobody sits down again by himself then.
+            self.spectates, command = True, None
+            self.toasts.append("You were asked to leave your seat. You are watching.")
+        self._sat = self.place >= 0
+        self.spectates &= not self._sat
         if command is not None and (command != self._duty_last or now - self._duty_at >= DUTY_S):
             self._duty_at, self._duty_last = now, command
             self.ask(command, self._seated if isinstance(command, Join) else None, quiet=True)

@@ -193,7 +193,11 @@ class Lobby(Scene):
         page.button("rules", Box(box.x + 142, box.y, 130, box.height), "Rules", "F1")
         page.button("network", Box(box.x + 284, box.y, 130, box.height), "Network", "F2")
         if link.place < 0:
-            page.write("You are watching.", box.right, box.middle[1], 18.0, AMBER, room=400, anchor="right")
+            full = len(link.table.seats) >= link.table.options.players
+            words = "You are watching: every seat is taken." if full else "You are watching."
+            button = Box(box.right - 238, box.y, 238, box.height)
+            page.write(words, button.x - 24, box.middle[1], 17.0, AMBER, room=340, anchor="right")
+            page.button("sit", button, "Take a seat", kind="main", enabled=not full)
             return
         if link.table.phase is Phase.REVEAL:
             said = "Drawing the dice of all players…"
@@ -253,6 +257,8 @@ class Lobby(Scene):
                 link.ask(Start())
             case ["invite"]:
                 link.invite()
+            case ["sit"]:
+                link.sit_down()
             case ["copy"]:
                 self.key("copy")
             case ["players" | "map" | "turn" | "rounds" as what, sign]:
@@ -306,8 +312,11 @@ class Lobby(Scene):
         match key:
             case "r" if link.place >= 0:
                 self.act("ready")
-            case "enter" if not self._around.focus and not self._waits_for():
-                self.act("start")
+            case "enter" if not self._around.focus:
+                if waits := self._waits_for():
+                    self._around.toast(f"Not yet: {waits}.")
+                else:
+                    self.act("start")
             case "t":
                 self._around.focus = "chat"
             case "f1":

@@ -17,7 +17,7 @@ from demo_game.window.look import Look, page_size
 from demo_game.window.menu import Menu
 from demo_game.window.painter import Painter
 from demo_game.window.probe import Probe
-from demo_game.window.saved import Saved
+from demo_game.window.saved import Saved, home
 from demo_game.window.shots import Shots, save
 from demo_game.window.sounds import Sounds
 
@@ -90,7 +90,9 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
     def __init__(self, wish: Wish) -> None:
         width, height = wish.size
         config = pyglet.gl.Config(double_buffer=True, sample_buffers=0, samples=0)  # type: ignore[abstract]
-        super().__init__(width, height, wish.title, resizable=True, config=config, vsync=True, visible=False)
+        super().__init__(
+            width, height, wish.title, resizable=True, config=config, vsync=True, visible=False, file_drops=True
+        )
         self.set_minimum_size(*SIZE_MIN)
         self._painter = Painter()
         self._sounds = Sounds(on=wish.sound)
@@ -215,6 +217,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if self._probe is not None:
             self._probe.write(self.game, page, self._painter, self.get_size(), time.perf_counter() - began)
 
+    _pictures = 0
     _picture: Path | None = None
     """Where to write what is drawn next."""
 
@@ -222,6 +225,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         """Write what was just drawn, and is not yet shown: after that it is undefined."""
         self._picture = None
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             save(path)
         except OSError as error:
             self.game.toast(f"No screenshot: {error.strerror}.")
@@ -265,7 +269,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if symbol == keys.F11:
             self.game.saved.change(fullscreen=not self.fullscreen)
         elif symbol == keys.F12:
-            self._picture = Path.cwd() / time.strftime("hexhold-%Y%m%d-%H%M%S.png")
+            self._pictures += 1
+            self._picture = home() / "screenshots" / time.strftime(f"%Y%m%d-%H%M%S-{self._pictures}.png")
         else:
             name = _KEYS.get(symbol) or keys.symbol_string(symbol).lower()
             command = keys.MOD_COMMAND if sys.platform == "darwin" else keys.MOD_CTRL
@@ -280,8 +285,16 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
 
     def on_text(self, text: str) -> None:
         """Letters came from the keyboard, or from an input method."""
-        self.game.type(text)
+        # Windows gives letters beyond the first 65,536 in two halves.
+        if len(text) == 1 and "\ud800" <= text <= "\udbff":
+            self._half = text
+            return
+        whole = (self._half + text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+        self._half = ""
+        self.game.type(whole)
         self._after_input()
+
+    _half = ""
 
     def on_text_motion(self, motion: int) -> None:
         """An editing key went down, or is held down."""
@@ -302,6 +315,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
             self._probe.input_came(self.game)
 
     def _after_input(self) -> None:
+        if self.context is None:
+            return  # what was pressed has closed the window
         self.poll()
         self._show(ANSWER_S)  # an answer that comes at once is in the same picture
 
@@ -324,6 +339,8 @@ def run(wish: Wish) -> None:
     if settings.fullscreen:
         window.set_fullscreen(True)
     try:
-        pyglet.app.run(None)  # it draws when there is something to see, and not sixty times a second
+        # It draws when there is something to see, and not sixty times a second. On some Macs pyglet makes a timer
+        # of this interval, and none would be one that never rests.
+        pyglet.app.run(FRAME_S if sys.platform == "darwin" else None)
     finally:
         window.game.close()

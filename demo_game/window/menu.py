@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo_game.land import SIZES
 from demo_game.palette import AMBER, QUIET, RED, ROW, SEATS, TEXT
@@ -14,6 +15,9 @@ from demo_game.window.overlays import Rules, SettingsCard
 from demo_game.window.page import Box, Page
 from demo_game.window.scene import Around, Scene
 from demo_game.window.shapes import ink
+
+if TYPE_CHECKING:
+    import failover
 
 TICKET_LENGTH_MAX = 2_000
 GAMES_SHOWN = 4
@@ -49,6 +53,7 @@ class Menu(Scene):
         self.fields["name"].end()
         self._asks_file = False
         self._seen: object = None
+        self._listed: tuple[failover.ListedGame, ...] = ()
 
     def page(self, look: Look) -> Page:
         """Return what is to be seen."""
@@ -102,7 +107,8 @@ class Menu(Scene):
         page.button("join", Box(inner.right - 108, field.y, 108, 44), "Join", kind="main", enabled=enabled)
         y = inner.y + 134
         page.write("Open on this network", inner.x, y, 15.0, QUIET, room=inner.width)
-        games = self._around.browser.games
+        # What is pressed is what was drawn: the list may change in between.
+        games = self._listed = self._around.browser.games
         for number, game in enumerate(games[:GAMES_SHOWN]):
             row = Box(inner.x, y + 18 + 50 * number, inner.width, 44)
             lit = page.target(f"game {number}", row)
@@ -153,8 +159,8 @@ class Menu(Scene):
                 around.go(Opening(around))
             case ["join"]:
                 self.enter("ticket")
-            case ["game", number]:
-                self._join_with(around.browser.games[int(number)].code)
+            case ["game", number] if int(number) < len(self._listed):
+                self._join_with(self._listed[int(number)].code)
             case ["bots" | "skill" | "map" as what, sign]:
                 self._step_option(what, 1 if sign == "+" else -1)
             case ["replay"]:
@@ -199,12 +205,12 @@ class Menu(Scene):
         from demo_game.window.playback import Playback  # noqa: PLC0415
 
         try:
-            replay = load_untrusted(path)
+            playback = Playback(self._around, load_untrusted(path))
         except (BadReplay, OSError) as error:
             self._around.toast(str(error))
         else:
             self._around.browser.stop()
-            self._around.go(Playback(self._around, replay))
+            self._around.go(playback)
 
     def key(self, key: str) -> bool:
         """Take a key."""

@@ -16,6 +16,8 @@ from demo_game.window.page import Box, Page
 from demo_game.window.scene import Around
 from demo_game.window.shapes import ink
 
+PATIENCE_S = 1.5
+
 
 class Over(Card):
     """A card above the board."""
@@ -27,6 +29,7 @@ class Over(Card):
         super().__init__(around)
         self.first_focus = "rematch"
         self._saved_as = ""
+        self._since = around.now()
 
     @property
     def _table(self) -> Table | None:
@@ -55,9 +58,9 @@ class Over(Card):
         page.write(proof, box.x, y, 15.0, GREEN if agreed[1] == agreed[2] else AMBER, room=560, layer=2)
         moves = [move for move in link.story.moves if move.seal_before]
         gaps = ", ".join(f"{move.gap_ms:.0f} ms" for move in moves)
-        said = f"The host moved {len(moves)} times: {gaps}." if moves else "The host never moved."
+        said = f"Seen from here, the host moved {len(moves)} times: {gaps}." if moves else "The host never moved."
         if len(moves) == 1:
-            said = f"The host moved once: {gaps}."
+            said = f"Seen from here, the host moved once: {gaps}."
         page.write(said, box.x, y + 26, 15.0, QUIET, room=box.width - 10, layer=2)
         foot = box.bottom - 56
         page.button(
@@ -119,8 +122,7 @@ class Over(Card):
             return
         match name:
             case "rematch":
-                link.ask(Rematch(), quiet=True)
-                around.back()
+                link.ask(Rematch())
             case "save":
                 self._save()
             case "menu":
@@ -128,6 +130,10 @@ class Over(Card):
                 around.go(Menu(around))
             case _:
                 around.back()
+
+    def key(self, key: str) -> bool:
+        """Take a key. The card comes up under people's fingers: what they meant for the board does nothing."""
+        return key in ("enter", "space") and self.around.now() - self._since < PATIENCE_S
 
     def _save(self) -> None:
         link = self.around.link

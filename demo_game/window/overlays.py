@@ -153,13 +153,15 @@ class Pause(Card):
         """Add what is on the card."""
         link = self.around.link
         plays = link is not None and link.table.phase is Phase.PLAY and link.place >= 0
+        sits = link is not None and link.place >= 0
+        after = "a bot takes the seat" if plays else "the seat is free then" if sits else ""
         rows = [
             ("resume", "Back to the table", "", "main"),
             ("settings", "Settings", "", "quiet"),
             ("rules", "Rules and keys", "", "quiet"),
             ("surrender", "Surrender", "a bot plays your seat to the end", "quiet"),
-            ("later", "Leave, and come back later", "your seat is kept", "quiet"),
-            ("leave", "Leave for good", "a bot takes the seat" if plays else "the seat is free then", "danger"),
+            ("later", "Leave, and come back later", "your seat is kept" if sits else "", "quiet"),
+            ("leave", "Leave for good", after, "danger"),
         ]
         for number, (name, label, under, kind) in enumerate(rows):
             spot = Box(box.x, box.y + 4 + 70 * number, box.width, 58)

@@ -7,6 +7,7 @@ room that it keeps to: what is too long ends in an ellipsis, and a test compares
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from demo_game.palette import AMBER, BACKGROUND, CARD, GREEN, LEAF, QUIET, RAISED, RED, ROW, TEXT, Colour
@@ -272,12 +273,12 @@ class Page:
             self.write(placeholder, box.x + 12, y, size, mixed(QUIET, CARD, 25), room=room, layer=3)
             return
         before = typed.text[: typed.cursor]
-        first = 0
-        while first < len(before) and self.look.measure(before[first:], size, False) > room - 4:
-            first += 1
-        last = len(typed.text)
-        while last > typed.cursor and self.look.measure(typed.text[first:last], size, False) > room:
-            last -= 1
+        measure = self.look.measure
+        first = bisect_left(range(len(before)), True, key=lambda k: measure(before[k:], size, False) <= room - 4)
+        rest = range(typed.cursor, len(typed.text))
+        last = typed.cursor + bisect_left(
+            rest, True, key=lambda k: measure(typed.text[first : k + 1], size, False) > room
+        )
         self.write(typed.text[first:last], box.x + 12, y, size, room=room, layer=3)
         if focused:
             self.again(BLINK_S - self.look.now % BLINK_S)

@@ -48,6 +48,9 @@ class Scene:
     def pressed_at(self, x: float, y: float) -> None:
         """Where no target is, the pointer was pressed."""
 
+    def pressed_on(self, name: str, x: float) -> None:
+        """A target was pressed at a place along its width; after `act`."""
+
     def enter(self, name: str) -> None:
         """Enter was pressed in a line; the default goes on to the next target."""
 

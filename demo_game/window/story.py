@@ -161,10 +161,10 @@ class Story:
         """Return the line across the top; None most of the time."""
         if self.quorum is not None:
             reach = f"{self.quorum.reachable} of {self.quorum.voters} reachable"
-            alone = ("alone", "Continue alone")
+            alone = ("alone", "Continue alone (C)")
             if self._waits_alone:
                 return Banner("alone", f"{reach}: waiting for the others.", (alone,))
-            return Banner("alone", f"{reach}: play waits.", (("wait", "Wait"), alone))
+            return Banner("alone", f"{reach}: play waits.", (("wait", "Wait (W)"), alone))
         if self._silent_since is not None and now - self._silent_since >= SILENT_FROM_S:
             paused = ", clock paused" if table.phase is Phase.PLAY else ""
             return Banner("silent", f"Host silent for {now - self._silent_since:.1f} s{paused}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo_game.bots import Skill
-from demo_game.table import AWAY_MS, Phase, Seat, Standing, Table
+from demo_game.table import AWAY_MS, MISSED_MAX, Phase, Seat, Standing, Table
 
 if TYPE_CHECKING:
     import failover
@@ -34,7 +34,7 @@ def seat_note(table: Table, seat: Seat, now_ms: int) -> str:
         if away_ms >= AWAY_MS:
             return f"away {clock_words(away_ms)}, a bot plays"
         return f"away {clock_words(away_ms)}, bot at {clock_words(AWAY_MS)}"
-    return "asleep, a bot plays" if seat.missed >= 2 else ""
+    return "a bot plays: press any territory" if seat.missed >= MISSED_MAX else ""
 
 
 def role_of(member: failover.MemberStatus) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.ui.screen import Screen, Window
+from tests.ui.screen import HEIGHT, WIDTH, Screen, Window
 
 
 def at_the_board(screen: Screen, *options: str) -> Window:
@@ -128,11 +128,30 @@ def test_solo_by_keys(screen: Screen) -> None:
     window.sees_words("Animations:")
     window.keys("F12")
     window.sees_words("Screenshot:")
-    assert [path.suffix for path in window.folder.glob("hexhold-*.png")] == [".png"]
+    assert [path.suffix for path in (window.folder / "hexhold" / "screenshots").iterdir()] == [".png"]
     window.keys("Escape")
     window.sees_overlay("pause")
     window.keys("Escape")
     window.sees_scene("board")
+    assert window.close() == 0
+
+
+def test_the_window_is_resized_and_fills_the_screen(screen: Screen) -> None:
+    window = at_the_board(screen)
+    for width, height in ((1100, 900), (1500, 560), (960, 540)):
+        window.display.run("xdotool", "windowsize", "--sync", window.id, str(width), str(height))
+        window.see(lambda f: f["size"] == [width, height] or None, f"{width}x{height}")  # noqa: B023
+        shot = window.pixels()
+        assert (shot.width, shot.height) == (width, height)
+        x, y = window.table["spots"][0]
+        assert 0 < x < width and 0 < y < height
+    window.keys("F11")
+    window.see(lambda f: f["size"] == [WIDTH, HEIGHT] or None, "the full screen")
+    source, _ = attackable(window)
+    window.click_at(*window.table["spots"][source])
+    window.see(lambda f: f["table"]["chosen"] == source or None, "the territory chosen")
+    window.keys("F11")
+    window.see(lambda f: f["size"] == [960, 540] or None, "its size as before")
     assert window.close() == 0
 
 

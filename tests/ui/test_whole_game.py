@@ -11,7 +11,7 @@ from demo_game.bots import Skill, decide
 from demo_game.replay import load_untrusted
 from demo_game.verify import compare, verify
 from tests.ui.screen import Screen, Window
-from tests.ui.test_story import host_of, hosted, joined_by_code, moved_from, started
+from tests.ui.test_story import host_of, joined_by_code, moved_from, started
 
 PATIENCE_S = 150.0
 
@@ -36,6 +36,31 @@ def play_once(window: Window) -> bool:
     return True
 
 
+def table_from_the_menu(screen: Screen) -> Window:
+    """Return a window that hosts a short game with two easy bots, all of it chosen by clicks."""
+    window = screen.open("Ada", "menu", "--anim", "off")
+    window.sees_scene("menu")
+    window.click("host")
+    window.sees_scene("lobby")
+    window.see(lambda f: (f["table"]["code"] and f["table"]["place"] >= 0) or None, "a code and a seat")
+    window.click("map +")
+    window.sees_words("small")
+    for _ in range(4):
+        window.click("rounds -")
+    window.see(lambda f: "5" in [text[0] for text in f["texts"]] or None, "five rounds")
+    window.click("turn -")
+    window.click("turn -")
+    window.click("turn -")
+    window.sees_words("no clock")
+    for skill in ("hard", "easy"):
+        window.click("skill")
+        window.sees_words(skill)
+    for bots in (1, 2):
+        window.click("bot")
+        window.sees_words(f"{1 + bots} of 4 seats taken")
+    return window
+
+
 def play_until(windows: list[Window], done: object, deadline: float) -> None:
     """Let the people at these windows play until something is so."""
     while not done():  # type: ignore[operator]
@@ -48,7 +73,7 @@ def play_until(windows: list[Window], done: object, deadline: float) -> None:
 @pytest.mark.timeout(300)
 def test_two_people_two_bots_the_host_killed_twice_and_the_game_played_to_its_end(screen: Screen) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    ada = hosted(screen, "--rounds", "5", "--bots", "2", "--bot-skill", "easy", "--bot-delay", "0.1", players=4)
+    ada = table_from_the_menu(screen)
     # Two people whose machine dies one after the other need a third vote: a friend who watches.
     bjorn = joined_by_code(screen, "Björn", [ada])
     watcher = joined_by_code(screen, "Chloé", [ada, bjorn])
