@@ -145,6 +145,8 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         changed = self.game.step()
         if self.game.saved.settings.fullscreen != self.fullscreen:
             self.set_fullscreen(self.game.saved.settings.fullscreen)
+            # X11 makes another window, which never hears that the key went up: its next press would not count.
+            getattr(self, "pressed_keys", set()).clear()
         self._name_window()
         return changed
 

@@ -34,7 +34,7 @@ _KEYS = (
     ("Enter", "choose it, attack it"),
     ("Space", "end the turn"),
     ("Esc", "let go; leave"),
-    ("T", "chat"),
+    ("T / N", "chat / who would host next"),
     ("M / A", "sounds / speed of animations"),
     ("F1 / F2", "this card / the network"),
     ("F11 / F12", "full screen / screenshot"),

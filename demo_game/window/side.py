@@ -118,7 +118,7 @@ class Side:
         page.write("NETWORK", box.x + 6, box.y + 10, 13.0, QUIET, room=90, bold=True)
         button = Box(box.x + 92, box.y - 2, 112, 24)
         kind = "on" if self.shows_next else "quiet"
-        page.button("who is next", button, "Who is next? (N)", kind=kind, size=13.0)
+        page.button("who is next", button, "Who is next?", kind=kind, size=13.0)
         if self._around.dev:
             page.button(
                 "plug",

@@ -179,6 +179,10 @@ class Window:
             self._id = until(find, f"{self.name} has no window")
         return self._id
 
+    def look_for_it_again(self) -> None:
+        """Going to the full screen and back makes another X window."""
+        self._id = ""
+
     def activate(self) -> None:
         """Bring it to the front, and give it the keyboard."""
 

@@ -146,11 +146,13 @@ def test_the_window_is_resized_and_fills_the_screen(screen: Screen) -> None:
         x, y = window.table["spots"][0]
         assert 0 < x < width and 0 < y < height
     window.keys("F11")
+    window.look_for_it_again()
     window.see(lambda f: f["size"] == [WIDTH, HEIGHT] or None, "the full screen")
     source, _ = attackable(window)
     window.click_at(*window.table["spots"][source])
     window.see(lambda f: f["table"]["chosen"] == source or None, "the territory chosen")
     window.keys("F11")
+    window.look_for_it_again()
     window.see(lambda f: f["size"] == [960, 540] or None, "its size as before")
     assert window.close() == 0
 

@@ -357,7 +357,7 @@ def test_a_game_is_found_in_the_list_and_the_lobby_survives_its_host(screen: Scr
         joined(window, lambda: window.click("game 0"))  # noqa: B023 - called at once
         others.append(window)
     watcher = screen.open("Dmitri", "join", host.table["ticket"], "--anim", "off")
-    watcher.sees_words("You are watching.")
+    watcher.sees_words("You are watching")
     host.kill()
     new = host_of(others)
     new.see(lambda f: f["table"]["code"] or None, "a code of its own")

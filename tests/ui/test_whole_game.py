@@ -77,7 +77,7 @@ def test_two_people_two_bots_the_host_killed_twice_and_the_game_played_to_its_en
     # Two people whose machine dies one after the other need a third vote: a friend who watches.
     bjorn = joined_by_code(screen, "Björn", [ada])
     watcher = joined_by_code(screen, "Chloé", [ada, bjorn])
-    watcher.sees_words("You are watching.")
+    watcher.sees_words("You are watching")
     started_by = [ada, bjorn]
     started(started_by)
     windows = {"Ada": ada, "Björn": bjorn, "Chloé": watcher}
