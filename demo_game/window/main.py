@@ -137,16 +137,19 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
         if self._ends:
             self._ends = False
             self.close()
-        elif self.context is not None and (self.poll() or (self._shots is not None and self._shots.wanted())):
+        elif self.context is None:
+            return  # it was closed
+        elif self.game.saved.settings.fullscreen != self.fullscreen:
+            # Not where the key is handled: X11 makes another window, which never hears that the key went up, and
+            # its next press would count for a repetition.
+            self.set_fullscreen(self.game.saved.settings.fullscreen)
+            getattr(self, "pressed_keys", set()).clear()
+        elif self.poll() or (self._shots is not None and self._shots.wanted()):
             self._show()
 
     def poll(self) -> bool:
         """Let the game take in what happened; return whether there is something new to see."""
         changed = self.game.step()
-        if self.game.saved.settings.fullscreen != self.fullscreen:
-            self.set_fullscreen(self.game.saved.settings.fullscreen)
-            # X11 makes another window, which never hears that the key went up: its next press would not count.
-            getattr(self, "pressed_keys", set()).clear()
         self._name_window()
         return changed
 
