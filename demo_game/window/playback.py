@@ -102,10 +102,10 @@ class Playback(Scene):
                 turn = table.on_turn is seat
                 page.panel(row, mixed(ROW, SEATS[seat.colour], 26) if turn else ROW, radius=8.0)
                 page.badge(seat.colour, Box(row.x + 5, row.y + 5, 25, 25), SEATS[seat.colour])
-                page.write(seat.name, row.x + 40, row.middle[1], 15.0, room=row.width - 110, bold=turn, layer=2)
+                page.write(seat.name, row.x + 40, row.middle[1], 15.0, room=row.width - 130, bold=turn, layer=2)
                 land, income = position.owners.count(place), rules.income(position, place)
                 page.write(
-                    f"{land}  +{income}", row.right - 10, row.middle[1], 15.0, room=60, anchor="right", layer=2
+                    f"{land}  +{income}", row.right - 10, row.middle[1], 15.0, room=80, anchor="right", layer=2
                 )
             y += 40 * len(table.seats)
         y += 12

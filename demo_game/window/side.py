@@ -17,6 +17,7 @@ from demo_game.window.shapes import ink, mixed
 
 WIDTH = 308.0
 _MACHINE = 20.0
+_PLUG = 30.0
 
 
 class Side:
@@ -116,22 +117,14 @@ class Side:
         if status is None:
             return box.y
         page.write("NETWORK", box.x + 6, box.y + 10, 13.0, QUIET, room=90, bold=True)
-        button = Box(box.x + 92, box.y - 2, 112, 24)
+        button = Box(box.x + 90, box.y - 2, 104, 24)
         kind = "on" if self.shows_next else "quiet"
         page.button("who is next", button, "Who is next?", kind=kind, size=13.0)
-        if self._around.dev:
-            page.button(
-                "plug",
-                Box(button.right + 6, button.y, box.right - button.right - 6, 24),
-                "Pull plug",
-                kind="danger",
-                size=12.5,
-            )
-        else:
-            page.write("F2", box.right - 6, box.y + 10, 13.0, QUIET, room=30, anchor="right")
+        page.write("F2", box.right - 6, box.y + 10, 13.0, QUIET, room=30, anchor="right")
         y = box.y + 28
         # Long tables leave less room: the network page (F2) shows all machines.
-        fit = max(2, int((box.height - 208) // _MACHINE))
+        beside = 208 + (_PLUG if self._around.dev else 0)
+        fit = max(2, int((box.height - beside) // _MACHINE))
         members = sorted(status.members, key=lambda m: (not m.is_host, not m.is_connected))
         for member in members[:fit]:
             self._machine(page, box, y + _MACHINE / 2, link, member)
@@ -139,6 +132,10 @@ class Side:
         if len(members) > fit:
             page.write(f"and {len(members) - fit} more: F2", box.x + 20, y + 9, 13.0, QUIET, room=200)
             y += _MACHINE
+        if self._around.dev:
+            row = Box(box.x, y + 3, box.width, 24)
+            page.button("plug", row, "Pull the plug on the host", kind="danger", size=13.0)
+            y += _PLUG
         y += 4
         if self.shows_next:
             said = words.next_host(status)

@@ -278,6 +278,7 @@ def shots() -> Iterator[Shot]:
     yield "board-eight-mine", at(Board, played(with_turn_of(full, 6), place=6, me=member_id(6)))
     yield "board-small", at(Board, played(with_turn_of(table_of(2, 30, small=True), 1), place=1, me=member_id(1)))
     yield "board-dev", _dev(at(Board, played(mine)))
+    yield "board-eight-dev", _dev(at(Board, played(full)))
     yield "board-last-seconds", at(Board, played(mine, used=41_000))
     yield "board-watching", at(Board, played(table_of(4, 40), place=-1, me=b"?" * 32, is_host=False))
     yield "banner-moved", _then(at(Board, played(mine)), lambda g: moved(g.link, g.now()))  # type: ignore[arg-type]

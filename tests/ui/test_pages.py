@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.scenes import NAMES
 from tests.ui.screen import ROOT, Display
 
 SIZES = ("960x540", "1280x720", "1600x900", "1400x1050", "1920x800")
@@ -43,6 +44,39 @@ def test_no_text_is_wider_than_its_room_and_none_leaves_the_page(facts, size: st
             assert left >= -SLACK and right <= width + SLACK and top >= 0 and bottom <= height, (
                 f"{where} leaves the page"
             )
+
+
+MAY_BE_CUT = (
+    *NAMES,
+    "failover1-",
+    "K7QF-3MDA or",
+    "Looking for",
+    "Opening the",
+    "Looking at",
+    "Attack sent",
+    "state …",
+)
+    *NAMES,
+    "failover1-",
+    "K7QF-3MDA or",
+    "Looking for",
+    "Opening the",
+    "Looking at",
+    "Attack sent",
+    "state …",
+)
+"""What people chose, which may be too long; and what ends with an ellipsis by itself."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_but_names_and_tickets_is_cut(facts, size: str) -> None:
+    for screen in facts[size]:
+        for text in screen["texts"]:
+            words = text["words"]
+            if not words.endswith("…"):
+                continue
+            known = any(words.startswith(each) or each.startswith(words[:-1].rstrip()) for each in MAY_BE_CUT)
+            assert known, f"{screen['name']} at {size}: {words!r} is cut"
 
 
 @pytest.mark.parametrize("size", SIZES)
