@@ -282,10 +282,15 @@ class Cast:
                 raise Trouble(or_else)
             time.sleep(0.05)
 
-    def pause(self, seconds: float, show: Callable[[], None]) -> None:
-        """Let them play."""
+    def pause(self, seconds: float, show: Callable[[], None], plug: threading.Event | None = None) -> None:
+        """Let them play, for so long or until the plug is to be pulled."""
         until = time.monotonic() + seconds
-        self.wait_for(lambda: time.monotonic() >= until or None, seconds + 1.0, "the time is over", show)
+        words = "the time is over"
+
+        def is_over() -> bool | None:
+            return time.monotonic() >= until or (plug is not None and plug.is_set()) or None
+
+        self.wait_for(is_over, seconds + 1.0, words, show)
 
     def _died(self) -> list[tuple[str, str]]:
         dead = {

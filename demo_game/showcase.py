@@ -74,7 +74,11 @@ StageOf = Callable[[Cast, Figures], Stage]
 
 
 def run(
-    show: Show, stage_of: StageOf | None = None, spots: tuple[Spot, ...] = (), stop: threading.Event | None = None
+    show: Show,
+    stage_of: StageOf | None = None,
+    spots: tuple[Spot, ...] = (),
+    stop: threading.Event | None = None,
+    plug: threading.Event | None = None,
 ) -> Figures:
     """Put the show on; return what was measured, with complaints if anything went wrong.
 
@@ -83,6 +87,7 @@ def run(
         stage_of: makes what it is shown on; it gets the figures that are being filled. None = text.
         spots: where windows are.
         stop: ends it early when it is set, by another thread.
+        plug: has the host killed at once when it is set: earlier than it is due, or once more.
     """
     folder = Path(tempfile.mkdtemp(prefix="hexhold-"))
     figures = Figures()
@@ -91,7 +96,7 @@ def run(
     stage: Stage = TextStage(cast, plain=show.plain) if stage_of is None else stage_of(cast, figures)
     try:
         with stage:
-            _perform(show, cast, stage, figures)
+            _perform(show, cast, stage, figures, plug or threading.Event())
     except Trouble as trouble:
         figures.complaints.append(str(trouble))
     except KeyboardInterrupt:
@@ -108,7 +113,7 @@ def run(
     return figures
 
 
-def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
+def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures, plug: threading.Event) -> None:
     """Start everybody, kill hosts, let them come back."""
     stage.tell(f"{show.players} players take their seats.")
     cast.start(stage.show)
@@ -116,14 +121,19 @@ def _perform(show: Show, cast: Cast, stage: Stage, figures: Figures) -> None:
         cast.wait_for(lambda: _is_full(cast), _BACK_S_MAX, "not everybody took a seat", stage.show)
         stage.moment("lobby")
     cast.wait_for(cast.playing, _BACK_S_MAX, "the game did not begin", stage.show)
-    for number in range(show.kills):
-        cast.pause(show.settle_s, stage.show)
+    number = 0
+    while True:
+        plug.clear()
+        cast.pause(show.settle_s, stage.show, plug)
+        has_time = time.monotonic() < cast.deadline - _MOVED_S_MAX - _BACK_S_MAX
+        if number >= show.kills and not (plug.is_set() and has_time):
+            break
         if show.windows:  # between two games there is nothing to see
             cast.wait_for(cast.playing, _BACK_S_MAX, "no other game began", stage.show)
             if number == 0:
                 stage.moment("board")
         _kill(show, cast, stage, figures)
-    cast.pause(show.settle_s, stage.show)
+        number += 1
     if show.record is not None:
         until = time.monotonic() + _OVER_S_MAX
         cast.wait_for(lambda: _is_over(cast) or time.monotonic() > until or None, 2 * _OVER_S_MAX, "", stage.show)

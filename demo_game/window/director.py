@@ -21,6 +21,7 @@ from demo_game.showcase import Show, run
 from demo_game.stage import Stage
 from demo_game.window import tiles
 from demo_game.window.look import Look, page_size
+from demo_game.window.page import Page
 from demo_game.window.painter import Painter
 from demo_game.window.poster import Shown, poster
 from demo_game.window.shots import Shots
@@ -45,6 +46,9 @@ class Director(pyglet.window.Window):  # type: ignore[misc]
         self._shots = shots
         self._dirty = True
         self._next, self._shown = Shown(), Shown()
+        self._page: Page | None = None
+        self.plug = threading.Event()
+        """Set when somebody wants the host killed now."""
         self.is_told_to_end = False
         """Set by a signal; looked at by the window's own clock."""
         self.set_visible(True)
@@ -84,7 +88,8 @@ class Director(pyglet.window.Window):  # type: ignore[misc]
         red, green, blue = BACKGROUND
         pyglet.gl.glClearColor(red / 255, green / 255, blue / 255, 1.0)
         self.clear()
-        self._painter.show(poster(self._shown, Look(width, height, self._painter.measure)))
+        self._page = poster(self._shown, Look(width, height, self._painter.measure, hover=self._hover))
+        self._painter.show(self._page)
         if self._shots is not None:
             self._shots.take()
         self.flip()
@@ -99,6 +104,33 @@ class Director(pyglet.window.Window):  # type: ignore[misc]
         super().on_resize(width, height)
         if hasattr(self, "_painter"):
             self._fit()
+
+    _hover = ""
+
+    def _name_at(self, x: float, y: float) -> str:
+        """Return what can be pressed at a point of the window."""
+        width, height = self.get_size()
+        look = self._page.look if self._page is not None else None
+        if self._page is None or look is None:
+            return ""
+        return self._page.press_at(x * look.width / max(1, width), (height - y) * look.height / max(1, height))
+
+    def on_mouse_motion(self, x: int, y: int, dx: int, dy: int) -> None:
+        """The pointer moved."""
+        before, self._hover = self._hover, self._name_at(x, y)
+        self._dirty |= before != self._hover
+
+    def on_mouse_press(self, x: int, y: int, button: int, modifiers: int) -> None:
+        """Something was pressed."""
+        if self._name_at(x, y) == "plug":
+            self.plug.set()
+
+    def on_key_press(self, symbol: int, modifiers: int) -> None:
+        """P pulls the plug, Esc ends the show."""
+        if symbol == pyglet.window.key.P:
+            self.plug.set()
+        elif symbol == pyglet.window.key.ESCAPE:
+            self.close_soon()
 
     def on_expose(self) -> None:
         """What was hidden is to be seen again."""
@@ -120,7 +152,7 @@ def direct(show: Show) -> Figures:
 
     def perform() -> None:
         try:
-            figures = run(show, stage_of, tuple(spots[:-1]), stop)
+            figures = run(show, stage_of, tuple(spots[:-1]), stop, director.plug)
         except BaseException as error:
             result.set_exception(error)
         else:

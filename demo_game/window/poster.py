@@ -71,6 +71,10 @@ def poster(shown: Shown, look: Look) -> Page:
     _changes(page, left, shown)
     _actors(page, middle, shown)
     _story(page, Box(middle.right + _GAP, y, whole.right - middle.right - _GAP, left.height), shown)
+    if not shown.is_over and not shown.complaints and shown.round:
+        button = Box(foot.right - 250, foot.y, 250, foot.height)
+        page.button("plug", button, "Pull the plug now", "P", kind="danger")
+        foot = Box(foot.x, foot.y, foot.width - 250 - _GAP, foot.height)
     _foot(page, foot, shown)
     return page
 

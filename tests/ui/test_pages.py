@@ -56,15 +56,6 @@ MAY_BE_CUT = (
     "Attack sent",
     "state …",
 )
-    *NAMES,
-    "failover1-",
-    "K7QF-3MDA or",
-    "Looking for",
-    "Opening the",
-    "Looking at",
-    "Attack sent",
-    "state …",
-)
 """What people chose, which may be too long; and what ends with an ellipsis by itself."""
 
 

@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,28 @@ def test_a_kill_in_windows_its_figures_and_its_pictures(display: Display, tmp_pa
         assert picture.suffix == ".png" and (width, height) == (1280, 720)
     assert not players_in(tmp_path) and not windows(display)
     assert not (tmp_path / "home").exists(), "players that are programs leave a person's settings alone"
+
+
+def test_the_plug_is_pulled_by_whoever_watches(display: Display, tmp_path: Path) -> None:
+    show = start(display, tmp_path, "--players", "3", "--windows", "1", "--kills", "0")
+    director = until(
+        lambda: [w.split()[0] for w in windows(display) if "showcase" in w] or None, "no window", 40.0
+    )
+    first = until(lambda: set(each) if len(each := players_in(tmp_path)) >= 3 else None, "three players", 40.0)
+
+    def pressed() -> bool | None:
+        # Only while a game is on does it count: so it is pressed until somebody is gone.
+        display.run("wmctrl", "-i", "-a", director[0])
+        display.run("xdotool", "key", "p")
+        time.sleep(0.7)
+        return not first <= set(players_in(tmp_path)) or None
+
+    until(pressed, "nobody was killed", 60.0)
+    out, errors = show.communicate(timeout=90)
+    figures = json.loads(out)
+    assert show.returncode == 0, errors
+    assert figures["kills"] and figures["kills"][0]["gap_ms"] > 0
+    assert (figures["lost"], figures["doubled"], figures["digests_agree"]) == (0, 0, True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, None], ids=["interrupted", "closed"])
