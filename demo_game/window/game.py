@@ -262,6 +262,10 @@ class Game:
         if field is not None and not self._swallows:
             field.type(text)
 
+    def released(self) -> None:
+        """A key went up: on macOS letters come before their key, so what comes now is to be typed again."""
+        self._swallows = False
+
     def key(self, key: str, *, shift: bool = False, control: bool = False) -> None:
         """A key was pressed."""
         field = self.top.fields.get(self.focus)

@@ -284,6 +284,7 @@ class GameWindow(pyglet.window.Window):  # type: ignore[misc]
 
     def on_key_release(self, symbol: int, modifiers: int) -> None:
         """A key went up."""
+        self.game.released()
         # pyglet takes the release for one of another key, and would take the next press for a repetition.
         if symbol == keys.TAB:
             getattr(self, "pressed_keys", set()).discard(_SHIFTED_TAB)

@@ -117,6 +117,18 @@ def test_letters_of_a_chat_are_no_commands_not_even_when_the_game_begins_meanwhi
     assert chat.text == "are am"
 
 
+def test_the_first_letter_of_a_line_is_kept_also_where_letters_come_before_their_keys(desk: Desk) -> None:
+    at_the_board(desk)
+    desk.game.type("t")
+    desk.game.key("t")
+    desk.game.released()
+    for letter in "hi":  # as macOS has it
+        desk.game.type(letter)
+        desk.game.key(letter)
+        desk.game.released()
+    assert desk.game.scene.fields["chat"].text == "hi"
+
+
 def test_what_was_meant_for_the_board_is_no_rematch(desk: Desk) -> None:
     link = at_the_board(desk)
     over = table_of(4, 2_000, seed=5)
