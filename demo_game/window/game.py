@@ -187,17 +187,17 @@ class Game:
         return changed
 
     def _remember_now_and_then(self, link: Link, now: float) -> None:
-        table = link.table
-        if not link.is_open or link.place < 0 or link.solo:
-            return
-        where = f"{link.opening.data} {words.where(table)}"
-        if where != self._remembered[0] and now - self._remembered[1] >= REMEMBER_S:
-            self._remembered = (where, now)
-            self._remember(link)
+        if link.is_open and now - self._remembered[1] >= REMEMBER_S:
+            where = f"{link.opening.data} {words.where(link.table)}"
+            if where != self._remembered[0] and self._remember(link):
+                self._remembered = (where, now)
 
-    def _remember(self, link: Link) -> None:
-        if link.place >= 0 and link.is_known:
-            self.saved.remember(link.opening.data, link.opening.name, words.where(link.table))
+    def _remember(self, link: Link) -> bool:
+        """Note the table for "Rejoin", also for who watches; return whether there is one to return to yet."""
+        if not link.is_known or not link.table.seats:
+            return False
+        self.saved.remember(link.opening.data, link.opening.name, words.where(link.table))
+        return True
 
     def page(self, look: Look) -> Page:
         """Return what is to be seen at this moment."""
