@@ -1,6 +1,7 @@
 """`python -m tests`: every check in turn, from the quickest; stops at the first that fails.
 
-Tests that do not look at the real clock run on all processors at once, then those that do, one by one.
+Tests that do not look at the real clock run on all processors at once, then those that do, one by one; of these,
+who fails while the machine stood still may try again (tests/real_time.py).
 Arguments go to pytest: `python -m tests tests/unit -k storage`.
 """
 
@@ -23,9 +24,10 @@ VIRTUAL = (
     "tests/unit/storage",
 )
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
+EXCUSES = ("-p", "tests.real_time", "--reruns=4", "--reruns-delay=5", "--only-rerun=MachineStoodStill")
 TESTS = (
     ("pytest", "--numprocesses=auto", "--dist=loadfile", *VIRTUAL),
-    ("pytest", *(f"--ignore={folder}" for folder in VIRTUAL)),
+    ("pytest", *EXCUSES, *(f"--ignore={folder}" for folder in VIRTUAL)),
 )
 
 

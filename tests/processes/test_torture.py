@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.guarantee import guarantee
 from tests.lab.namespaces import NoLab, udp_socket
 from tests.processes.torture.ground import Ground, check_machine
 from tests.processes.torture.planted import BUGS
@@ -54,7 +55,7 @@ def run(require, tmp_path: Path) -> Run:
 
 def test_a_minute_of_torture_breaks_nothing(run):
     report = run(1, 1.0)
-    assert not report["violations"], "\n".join([*report["found"], f"the evidence is in {report['evidence']}"])
+    guarantee(not report["violations"], "\n".join([*report["found"], f"evidence: {report['evidence']}"]))
     assert report["operations"] > 1_000
     assert report["replacements"]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.benchmarks.children import Child
 from tests.benchmarks.cluster import Cluster
+from tests.guarantee import guarantee
 
 
 def events_of(child: Child, *kinds: str) -> list[dict[str, Any]]:
@@ -33,16 +34,19 @@ def wait_until_equal(cluster: Cluster) -> None:
         return len({each["applied"] for each in seen}) == 1
 
     cluster.wait_for(look, "the members differ", 10)
-    assert len({each["digest"] for each in seen}) == 1, "the same log has led to different states"
+    guarantee(len({each["digest"] for each in seen}) == 1, f"the same log has led to different states: {seen}")
 
 
 def check_exactly_once(cluster: Cluster, folder: Path) -> int:
     """Every request that anybody ever accepted is in every state exactly once; returns how many there are."""
     wait_until_equal(cluster)
     accepted = Counter(line for path in folder.glob("*.journal") for line in path.read_text().splitlines())
-    assert set(accepted.values()) <= {1}
+    twice = {body for body, count in accepted.items() if count != 1}
+    guarantee(not twice, f"accepted twice: {twice}")
     for child in cluster.members:
         counts = child.ask("counts")["counts"]
-        assert {body for body in accepted if counts.get(body) != 1} == set(), "lost or doubled"
-        assert {body for body, count in counts.items() if count != 1} == set(), "a request took effect twice"
+        wrong = {body: counts.get(body) for body in accepted if counts.get(body) != 1}
+        guarantee(not wrong, f"lost or doubled at {child.name}: {wrong}")
+        twice = {body for body, count in counts.items() if count != 1}
+        guarantee(not twice, f"took effect twice at {child.name}: {twice}")
     return len(accepted)

@@ -10,6 +10,7 @@ from demo_game import rules
 from demo_game.bots import Skill, decide
 from demo_game.replay import load_untrusted
 from demo_game.verify import compare, verify
+from tests.guarantee import guarantee
 from tests.ui.screen import Screen, Window
 from tests.ui.test_story import host_of, joined_by_code, moved_from, started
 
@@ -104,8 +105,9 @@ def test_two_people_two_bots_the_host_killed_twice_and_the_game_played_to_its_en
         folder = window.folder / "hexhold" / "replays"
         games.append(load_untrusted(next(folder.glob("*.hexhold"))))
     for game in games:
-        assert verify(game).is_right and verify(game).is_over
-        assert compare(games[0], game).problem == ""
+        guarantee(verify(game).is_right, verify(game).problem)
+        guarantee(not (problem := compare(games[0], game).problem), problem)
+        assert verify(game).is_over
     windows["Ada"].click("rematch")
     for window in windows.values():
         window.sees_scene("lobby")
