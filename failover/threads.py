@@ -41,6 +41,10 @@ TO_SEND_MAX = 256
 class MemberThread:
     """The same member as `Member`, seen from another thread. Nothing here blocks unless it says so.
 
+    `start_member` makes and opens one. Who may want to give up while it is being opened, such as a player who is
+    tired of waiting for a table, makes it from the same options as a dictionary, calls `start` in one thread, and
+    `close` in another: `start` then raises `Closed`.
+
     A future raises what the method of `Member` raises; `OutcomeUnknown` if the member is closed while the call is
     under way, and `Closed` if that was before: then nothing happened.
     """

@@ -79,6 +79,7 @@ class Link:
         self._wake, self._dev, self._clock = wake, dev, clock
         self._wishes = wishes
         self._member: failover.MemberThread | None = None
+        self._opening_member: failover.MemberThread | None = None
         self._inner: list[failover.Member] = []
         self._player: Player | None = None
         self._secret = secrets.token_bytes(32)
@@ -120,20 +121,23 @@ class Link:
         self._after = ()
         # What a machine is called has at most 64 bytes; the seat keeps the whole name.
         called = opening.name.encode()[:64].decode("utf-8", "ignore") or "player"
+        options = {
+            "storage": opening.data / "game.db",
+            "ticket": opening.ticket,
+            "found": opening.found,
+            "serve": server(opening.pace, present),
+            "name": called,
+            "port": opening.port,
+            "bind": opening.bind,
+            "addresses": opening.addresses,
+            "wake": self._wake,
+        }
         try:
             opening.data.mkdir(parents=True, exist_ok=True)
-            member = failover.start_member(
-                self._machine,
-                storage=opening.data / "game.db",
-                ticket=opening.ticket,
-                found=opening.found,
-                serve=server(opening.pace, present),
-                name=called,
-                port=opening.port,
-                bind=opening.bind,
-                addresses=opening.addresses,
-                wake=self._wake,
-            )
+            member = self._opening_member = failover.MemberThread(self._machine, options)
+            if self.is_closed:
+                self._in_thread(member.close)
+            member.start()
         except Exception as error:  # whatever it is, a player is told, and can go back to the menu
             self.error = one_line(error)
         else:
@@ -144,8 +148,6 @@ class Link:
             if opening.plays is not None:
                 seat = replace(opening.plays(member.id), name=opening.name, secret=self._secret)
                 self._noting(member.run(lambda inner: play_seat(inner, seat, opening.journal)))
-            if self.is_closed:
-                member.close()
         self._wake()
 
     @property
@@ -159,8 +161,10 @@ class Link:
             self.is_closed = True
             if self.opening.save_replay is not None and self.table.phase is Phase.PLAY:
                 self._save(self.opening.save_replay)
-            if self._member is not None:
-                self._in_thread(self._member.close)
+            # Also one that is still looking for its table: that may take long, and nobody wants it any more.
+            member = self._member or self._opening_member
+            if member is not None:
+                self._in_thread(member.close)
 
     def leave(self) -> None:
         """End the membership for good; returns at once."""

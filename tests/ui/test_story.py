@@ -379,3 +379,21 @@ def test_a_game_is_found_in_the_list_and_the_lobby_survives_its_host(screen: Scr
     started([*others, third])
     watcher.sees_scene("board")
     watcher.sees_words("Watching")
+
+
+def test_who_looks_for_a_table_that_is_gone_gives_up_at_once(screen: Screen) -> None:
+    host = hosted(screen)
+    ticket = host.table["ticket"]
+    host.kill()
+    window = screen.open("Björn", "join", ticket, "--anim", "off")
+    window.sees_scene("opening")
+    window.click("cancel")
+    window.sees_scene("menu")
+    window.click("host")
+    window.sees_scene("lobby", 3.0)
+    window.close()
+    again = screen.open("Björn", "join", ticket, "--anim", "off")
+    again.sees_scene("opening")
+    asked_at = time.monotonic()
+    assert again.close() == 0
+    assert time.monotonic() - asked_at < 2.0
