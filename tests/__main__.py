@@ -27,7 +27,7 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 EXCUSES = ("-p", "tests.real_time", "--reruns=4", "--reruns-delay=5", "--only-rerun=MachineStoodStill")
 TESTS = (
     ("pytest", "--numprocesses=auto", "--dist=loadfile", *VIRTUAL),
-    ("pytest", *EXCUSES, *(f"--ignore={folder}" for folder in VIRTUAL)),
+    ("pytest", "--durations=25", *EXCUSES, *(f"--ignore={folder}" for folder in VIRTUAL)),
 )
 
 

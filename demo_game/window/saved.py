@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,14 @@ class Saved:
 
     def _write(self, name: str, content: object) -> None:
         """Replace a file as a whole; a disk that is full costs the memory, not the game."""
+        beside = self._folder / f"{name}.{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            beside = self._folder / f"{name}.{secrets.token_hex(4)}"
             beside.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-            os.replace(beside, self._folder / name)
+            os.replace(beside, self._folder / name)  # Windows refuses while another program reads it
         except OSError:
-            pass
+            with suppress(OSError):
+                beside.unlink()
 
     def _settings(self) -> Settings:
         read = self._read("settings.json")
