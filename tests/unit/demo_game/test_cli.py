@@ -127,14 +127,14 @@ def test_every_command_that_opens_a_member_gives_it_the_addresses(
 def test_a_window_gives_the_addresses_to_its_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict[str, Any]] = []
 
-    def refuse(_: object, **options: Any) -> None:
+    def refuse(_: object, options: dict[str, Any]) -> None:
         given.append(options)
         raise failover.BadTicket("this is as far as it goes")
 
     windows = Windows(monkeypatch)
     run("--address", "203.0.113.5:7777", "--data", str(tmp_path))
     [(_, _, opening, _)] = windows.shown
-    monkeypatch.setattr(failover, "start_member", refuse)
+    monkeypatch.setattr(failover, "MemberThread", refuse)
     link = Link(opening, lambda: None)
     link.join()
     assert "as far as it goes" in link.error
