@@ -16,6 +16,7 @@ from rich.console import Console
 
 import failover
 from demo_game import luck, rules
+from demo_game.agreement import Agreement
 from demo_game.bots import Skill
 from demo_game.commands import (
     AddBot,
@@ -93,9 +94,10 @@ async def play_in_terminal(opening: Opening, wishes: tuple[Command, ...], *, sol
     """Host or join, and play by typing, until `quit`, the end of the input, or a signal."""
 
     async def work() -> None:
-        async with at_table(opening) as member, trio.open_nursery() as nursery:
+        agreement = Agreement()
+        async with at_table(opening, agreement) as member, trio.open_nursery() as nursery:
             await member.read_barrier()  # who comes back looks at the present table, not at an empty one
-            seat = _Seat(member, Player(member.id, opening.name), Console(highlight=False))
+            seat = _Seat(member, Player(member.id, opening.name), Console(highlight=False), agreement)
             if opening.found and not solo:
                 ticket = await member.invite(uses=INVITE_USES)
                 seat.invitation = f"Your friends join with:  demo-game join {ticket}"
@@ -119,8 +121,8 @@ def _looks(table: Table) -> object:
 class _Seat:
     """One person at a terminal."""
 
-    def __init__(self, member: failover.Member, player: Player, console: Console) -> None:
-        self.member, self.player, self.console = member, player, console
+    def __init__(self, member: failover.Member, player: Player, console: Console, agreement: Agreement) -> None:
+        self.member, self.player, self.console, self.agreement = member, player, console, agreement
         self.banner = ""
         self.invitation = ""
         """Shown under the lobby for as long as there is one."""
@@ -190,7 +192,8 @@ class _Seat:
         rows = sum(1 + len(line) // width for line in below) + 2
         if self.console.is_terminal:
             self.console.clear()
-        scene = Scene(table, table.clock.mark_ms, self.member.id, banner=self.banner, names=True)
+        digest = self.agreement.words(trio.current_time())
+        scene = Scene(table, table.clock.mark_ms, self.member.id, digest=digest, banner=self.banner, names=True)
         self.banner = ""
         self.console.print(picture(scene, max(80, width), max(20, height - rows)))
         for line in below:

@@ -11,7 +11,7 @@ import logging
 import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NoReturn
@@ -20,8 +20,10 @@ import platformdirs
 import trio
 
 import failover
+from demo_game.agreement import TELL_S, Agreement
 from demo_game.bots import Skill
 from demo_game.commands import AddBot, Command, Option, Order, SetOption
+from demo_game.following import Followed
 from demo_game.host_function import Pace, server
 from demo_game.kept import Kept
 from demo_game.machine import Hexhold
@@ -67,11 +69,18 @@ def new_data_folder() -> Path:
 
 
 @asynccontextmanager
-async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
-    """Open the member. Leaving hands over and keeps the seat; cancellation does the same."""
+async def at_table(opening: Opening, agreement: Agreement | None = None) -> AsyncIterator[failover.Member]:
+    """Open the member. Leaving hands over and keeps the seat; cancellation does the same.
+
+    Args:
+        opening: how it comes to the table.
+        agreement: hears which digests the others have; without one, they are told this member's all the same.
+    """
     opening.data.mkdir(parents=True, exist_ok=True)
+    agreement = agreement or Agreement()
     kept = None if opening.save_replay is None else Kept(Hexhold())
     machine = kept or Hexhold()
+    inner = Recorded(machine, opening.journal) if opening.record else machine
     opened: list[failover.Member] = []
 
     def present() -> frozenset[bytes] | None:
@@ -80,7 +89,7 @@ async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
     async with (
         _saved(kept, opening.save_replay),
         failover.open_member(
-            Recorded(machine, opening.journal) if opening.record else machine,
+            Followed(inner, agreement, wake=_nobody_waits),
             storage=opening.data / "game.db",
             ticket=opening.ticket,
             found=opening.found,
@@ -90,9 +99,28 @@ async def at_table(opening: Opening) -> AsyncIterator[failover.Member]:
             bind=opening.bind,
             addresses=opening.addresses,
         ) as member,
+        trio.open_nursery() as nursery,
     ):
         opened.append(member)
+        nursery.start_soon(_agree, member, agreement)
         yield member
+        nursery.cancel_scope.cancel()
+
+
+def _nobody_waits() -> None:
+    """Do nothing: the table is looked at again soon."""
+
+
+async def _agree(member: failover.Member, agreement: Agreement) -> None:
+    """Tell the others this member's digests, and hear theirs, until it is closed: why it was, others say."""
+    with suppress(failover.Closed):
+        while True:
+            for said in member.poll_unreliable():
+                agreement.heard_untrusted(said.sender, said.body, trio.current_time())
+            telling = agreement.telling()
+            if telling is not None:
+                member.send_unreliable(telling, "all")
+            await trio.sleep(TELL_S)
 
 
 @asynccontextmanager

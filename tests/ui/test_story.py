@@ -332,6 +332,18 @@ def test_two_players_and_a_witness_survive_a_crash(screen: Screen) -> None:
             end_turn(other, [other])
 
 
+def test_a_player_without_a_window_says_which_state_it_has_too(screen: Screen) -> None:
+    ada = hosted(screen, players=2)
+    command = [sys.executable, "-m", "demo_game", "join", ada.table["ticket"], "--headless", "--name", "Bo"]
+    player = subprocess.Popen(
+        [*command, "--data", str(screen.folder / "bo")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with ended(player):
+        ada.sees_words("2 of 2 seats taken")
+        started([ada])
+        ada.see(lambda f: f["table"]["agreement"][1:] == [2, 2] or None, "that both have the same state")
+
+
 def test_two_players_one_crashes_and_the_other_continues_alone(screen: Screen) -> None:
     windows = game_of(screen, "Björn")
     host = host_of(windows)

@@ -56,6 +56,9 @@ class Member:
     def close_short_code(self) -> None:
         self.code_open.append((trio.current_time(), False))
 
+    def poll_unreliable(self) -> list[failover.Unreliable]:
+        return []
+
     async def request(self, _: bytes) -> bytes:
         await trio.sleep_forever()
         raise AssertionError
