@@ -56,7 +56,7 @@ class Over(Card):
         agreed = link.agreement.shown(page.look.now)
         proof = f"Log verified on {agreed[1]} of {agreed[2]} machines: state {agreed[0]}." if agreed[0] else ""
         page.write(proof, box.x, y, 15.0, GREEN if agreed[1] == agreed[2] else AMBER, room=560, layer=2)
-        moves = [move for move in link.story.moves if move.seal_before]
+        moves = [move for move in link.story.moves if move.seal_before and move.game == table.game]
         gaps = ", ".join(f"{move.gap_ms:.0f} ms" for move in moves)
         said = f"Seen from here, the host moved {len(moves)} times: {gaps}." if moves else "The host never moved."
         if len(moves) == 1:

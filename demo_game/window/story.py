@@ -42,6 +42,8 @@ class Move:
     """Of the next attack's dice, as they were last seen before the change."""
     seal_after: bytes
     """Of the same draw, as the new host has it. Empty where no game runs, or until the first command."""
+    game: int
+    """In which of the table's games it was."""
 
     @property
     def gap_ms(self) -> float:
@@ -122,6 +124,7 @@ class Story:
             first_commit_ms=None,
             seal_before=self._last.seal,
             seal_after=b"",
+            game=self._last.game,
         )
         if self._last.position is not None:
             # An attack that was on its way may be carried out by the new host: its dice are those sealed before.

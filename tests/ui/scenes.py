@@ -215,8 +215,9 @@ def played(table: Table, **what: Any) -> Played:
 def moved(link: Played, now: float, count: int = 1) -> Played:
     """Let the host have moved, just now."""
     for number in range(count):
-        seal = bytes([0x7F, 0x30, number, 0xC2])
-        move = Move(now, "Björn", link.table.seats[0].name, "silent", 74.2 + number, 9.6, 4.1, seal, seal)
+        seal, table = bytes([0x7F, 0x30, number, 0xC2]), link.table
+        target, silence_ms = table.seats[0].name, 74.2 + number
+        move = Move(now, "Björn", target, "silent", silence_ms, 9.6, 4.1, seal, seal, table.game)
         link.story.moves.append(move)
     link.story._shown_until = now + 6.0
     return link

@@ -289,6 +289,7 @@ def test_the_banner_says_who_left_who_hosts_the_milliseconds_and_that_the_dice_a
     assert story.told(after.lines[-1]) == "Björn left. Ada hosts now. Same dice. 84 ms"
     assert story.banner(10.0 + BANNER_S, after) is None
     [move] = story.moves
+    assert move.game == before.game
     assert move.first_commit_ms == pytest.approx(10.0) and move.seal_before == move.seal_after == before.seal
 
 
