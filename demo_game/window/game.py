@@ -196,7 +196,8 @@ class Game:
         """Note the table for "Rejoin", also for who watches; return whether there is one to return to yet."""
         if not link.is_known or not link.table.seats:
             return False
-        self.saved.remember(link.opening.data, link.opening.name, words.where(link.table))
+        opening = link.opening
+        self.saved.remember(opening.data, opening.name, words.where(link.table), solo=link.solo)
         return True
 
     def page(self, look: Look) -> Page:

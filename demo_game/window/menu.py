@@ -155,7 +155,7 @@ class Menu(Scene):
                 around.open_table(solo=True)
                 around.go(Opening(around))
             case ["rejoin"]:
-                around.open_table(folder=Path(self._games[0].folder))
+                around.open_table(folder=Path(self._games[0].folder), solo=self._games[0].solo)
                 around.go(Opening(around))
             case ["join"]:
                 self.enter("ticket")

@@ -54,6 +54,8 @@ class SavedGame:
     """What it was when it was last seen: `round 7`, `lobby`."""
     at: float
     """Seconds since 1970."""
+    solo: bool = False
+    """Against bots alone: nobody is invited when it is opened again."""
 
 
 def home() -> Path:
@@ -106,16 +108,17 @@ class Saved:
         found = []
         for each in read if isinstance(read, list) else []:
             try:
-                game = SavedGame(str(each["folder"]), str(each["name"]), str(each["words"]), float(each["at"]))
-            except (TypeError, KeyError, ValueError):
+                folder, name, words = (str(each[key]) for key in ("folder", "name", "words"))
+                game = SavedGame(folder, name, words, float(each["at"]), each.get("solo") is True)
+                if (Path(game.folder) / "game.db").exists():
+                    found.append(game)
+            except (TypeError, KeyError, ValueError, AttributeError):
                 continue
-            if (Path(game.folder) / "game.db").exists():
-                found.append(game)
         return sorted(found, key=lambda game: -game.at)[:GAMES_MAX]
 
-    def remember(self, folder: Path, name: str, words: str) -> None:
+    def remember(self, folder: Path, name: str, words: str, *, solo: bool = False) -> None:
         """Note a game, in place of what was noted of it before."""
-        game = SavedGame(str(folder), name, words, time.time())
+        game = SavedGame(str(folder), name, words, time.time(), solo)
         others = [each for each in self.games() if each.folder != game.folder]
         self._write("games.json", [asdict(each) for each in [game, *others][:GAMES_MAX]])
 

@@ -387,6 +387,7 @@ def test_members_agree_on_the_newest_digest_that_can_be_compared() -> None:
         "{",
         '{"name": 7, "animation": "wild", "bots": 99, "unknown": 1}',
         '{"bots": true, "skill": 0}',
+        '[7, {"folder": "\\u0000", "name": "", "words": "", "at": 0}, {"folder": "x"}]',
         "\x00",
     ],
 )
@@ -406,7 +407,8 @@ def test_games_to_return_to_are_those_whose_storage_is_there_the_newest_first(tm
         if name != "gone":
             (tmp_path / name / "game.db").touch()
         saved.remember(tmp_path / name, "Ada", "lobby")
-    saved.remember(tmp_path / "one", "Ada", "round 7")
+    saved.remember(tmp_path / "one", "Ada", "round 7", solo=True)
+    assert [game.solo for game in saved.games()] == [True, False]
     assert [(Path(game.folder).name, game.words) for game in saved.games()] == [
         ("one", "round 7"),
         ("two", "lobby"),
