@@ -110,9 +110,13 @@ class WindowStage:
             self._picture(into, "director")
 
     def _actor(self) -> str | None:
-        """Return whose window is to be seen: the host's, if it has one; None if no window is left."""
+        """Return whose window is to be seen; None if no window is left.
+
+        Not the host's, if there is another: writing a picture takes a tenth of a second of a core that all share
+        here, and a show must not disturb what it shows.
+        """
         living = [m for m in self._cast.machines() if m.role != "gone" and self._cast.has_window(m.name)]
-        return next((m.name for m in living if m.role == "host"), living[0].name if living else None)
+        return next((m.name for m in living if m.role != "host"), living[0].name if living else None)
 
     def _picture(self, folder: Path, name: str) -> Path:
         """Ask a window for a picture, and wait for it; the show goes on meanwhile."""
