@@ -6,21 +6,28 @@ test that fails fails as ever. But if the machine was seen to stand still while 
 `MachineStoodStill`, and the test may run again; all of them are told at the end. What no pause can excuse, a
 `failover.testing.Violation` (something lost, doubled, or two hosts), is never called so.
 
-Two witnesses that no test can bribe: a thread that only sleeps, and the kernel's own account of the time that the
-hypervisor gave to others (`steal`, proc_stat(5)); a process that hogs a core adds to neither.
+Two witnesses that no test can bribe: a process of its own that only sleeps, and the kernel's own account of the
+time that the hypervisor gave to others (`steal`, proc_stat(5)). A test that hogs a core, or the interpreter's
+lock, adds to neither.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pytest
 
 from failover.testing import Violation
+from tests.benchmarks.parentage import die_with_parent
+
+ROOT = Path(__file__).parents[1]
 
 SLEEP_S = 0.005
 LATE_S = 0.030
@@ -43,36 +50,24 @@ class Stall:
     """`late`: the sleeper was; `stolen`: the hypervisor said so."""
 
 
-class Watch(threading.Thread):
-    """Notes when the machine stands still, for as long as the process lives.
+class Sleeper:
+    """Notes when the machine stands still.
 
     Args:
+        note: gets each stall.
         clock: seconds.
         stolen: the seconds taken from each core since it was started; empty where nobody tells.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, stolen: Callable[[], list[float]] | None = None
+        self, note: Callable[[Stall], None], clock: Callable[[], float], stolen: Callable[[], list[float]]
     ) -> None:
-        super().__init__(name="watch", daemon=True)
-        self.stalls: list[Stall] = []
-        self.began = clock()
-        self._clock, self._stolen = clock, stolen or stolen_here
-        self._woken = self._window = self.began
-        self._taken = self._taken_first = self._stolen()
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Sleep, and look."""
-        while not self._over.wait(SLEEP_S):
-            self.look()
-
-    def end(self) -> None:
-        """Look no more."""
-        self._over.set()
+        self._note, self._clock, self._stolen = note, clock, stolen
+        self._woken = self._window = clock()
+        self._taken = stolen()
 
     def look(self) -> None:
-        """Take note of what happened since the last look."""
+        """Take note of what happened since the last look, `SLEEP_S` ago if all is well."""
         now = self._clock()
         late = now - self._woken - SLEEP_S
         self._woken = now
@@ -85,18 +80,50 @@ class Watch(threading.Thread):
             if most > STOLEN_S - TICK_S / 2:
                 self._note(Stall(now, most, "stolen"))
 
-    def _note(self, stall: Stall) -> None:
-        if len(self.stalls) < STALLS_MAX:
-            self.stalls.append(stall)
+
+def sleep_and_tell() -> None:
+    """Be the process that only sleeps: after an empty line each stall is a line of JSON on the standard output."""
+    die_with_parent()
+    sleeper = Sleeper(lambda stall: print(json.dumps(astuple(stall)), flush=True), time.monotonic, stolen_here)
+    print(flush=True)
+    while True:
+        time.sleep(SLEEP_S)
+        sleeper.look()
+
+
+class Watch:
+    """Knows when the machine stood still, as the sleeping process tells it."""
+
+    def __init__(self) -> None:
+        self.stalls: list[Stall] = []
+        self._began, self._taken = time.monotonic(), sum(stolen_here())
+        command = [sys.executable, "-m", "tests.real_time"]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # from now on it sleeps
+        self._thread = threading.Thread(target=self._listen, name="watch", daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if len(self.stalls) < STALLS_MAX:
+                self.stalls.append(Stall(*json.loads(line)))
+
+    def end(self) -> None:
+        """Watch no more."""
+        with self._process:
+            self._process.kill()
+            self._thread.join()
 
     def since(self, moment: float) -> list[Stall]:
-        """Return what was noted after a moment."""
+        """Return what was noted after a moment; waits until the sleeper must have told it."""
+        time.sleep(2 * WINDOW_S)
         return [stall for stall in self.stalls if stall.at >= moment]
 
     def told(self) -> str:
         """Return one line on how steady the machine has been."""
-        seconds = self._clock() - self.began
-        taken = sum(self._stolen()) - sum(self._taken_first)
+        seconds, taken = time.monotonic() - self._began, sum(stolen_here()) - self._taken
         late, stolen = (longest([s for s in self.stalls if s.was == was]) for was in ("late", "stolen"))
         return (
             f"in {seconds:.0f} s: woken late {late}; taken by the hypervisor {stolen}, {taken:.1f} core seconds"
@@ -131,8 +158,7 @@ EXCUSED = pytest.StashKey[list[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to watch."""
     config.stash[EXCUSED] = []
-    watch = config.stash[WATCH] = Watch()
-    watch.start()
+    config.stash[WATCH] = Watch()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -176,3 +202,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.line(config.stash[WATCH].told())
     for line in config.stash[EXCUSED]:
         terminalreporter.line(f"excused: {line}")
+
+
+if __name__ == "__main__":
+    sleep_and_tell()

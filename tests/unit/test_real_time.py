@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.real_time import STOLEN_S, Watch, stolen_here
+from tests.real_time import STOLEN_S, Sleeper, Stall, Watch, stolen_here
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,36 +25,64 @@ intr 1 2 3
 class Machine:
     def __init__(self) -> None:
         self.now, self.taken = 100.0, [0.0, 0.0]
-        self.watch = Watch(lambda: self.now, lambda: list(self.taken))
+        self.noted: list[Stall] = []
+        self.sleeper = Sleeper(self.noted.append, lambda: self.now, lambda: list(self.taken))
 
     def sleeps(self, seconds: float = 0.005, taken: float = 0.0) -> None:
         self.now += seconds
         self.taken[1] += taken
-        self.watch.look()
+        self.sleeper.look()
 
 
 def test_a_steady_machine_excuses_nothing() -> None:
     machine = Machine()
     for _ in range(200):
         machine.sleeps(0.012, 0.0002)
-    assert machine.watch.since(0.0) == []
+    assert machine.noted == []
 
 
 def test_a_sleeper_that_is_woken_late_is_noted() -> None:
     machine = Machine()
     machine.sleeps()
     machine.sleeps(0.040)
-    (stall,) = machine.watch.since(100.0)
+    (stall,) = machine.noted
     assert stall.was == "late" and stall.seconds == pytest.approx(0.035)
-    assert machine.watch.since(machine.now + 1.0) == []
 
 
 def test_time_that_the_hypervisor_takes_in_small_pieces_is_noted() -> None:
     machine = Machine()
     for _ in range(30):
         machine.sleeps(0.005, STOLEN_S / 10)
-    (stall,) = machine.watch.since(100.0)
+    (stall,) = machine.noted
     assert stall.was == "stolen"
+
+
+def test_the_sleeping_process_is_not_late_because_this_one_is() -> None:
+    watch = Watch()
+    began = time.monotonic()
+    try:
+        # One call that holds the interpreter's lock for a while: no other thread of this process runs meanwhile.
+        sum(itertools.repeat(1, 30_000_000))
+        held_s = time.monotonic() - began
+        late = [stall for stall in watch.since(began) if stall.was == "late" and stall.seconds > held_s / 2]
+    finally:
+        watch.end()
+    assert held_s > 0.05 and late == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can be stopped there")
+def test_a_stopped_machine_is_noted_by_the_sleeping_process() -> None:
+    watch = Watch()
+    try:
+        began = time.monotonic()
+        watch._process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        watch._process.send_signal(signal.SIGCONT)
+        stalls = [stall for stall in watch.since(began) if stall.was == "late"]
+    finally:
+        watch.end()
+    assert max(stall.seconds for stall in stalls) > 0.15
+    assert "woken late" in watch.told()
 
 
 def test_the_kernels_account_is_read(tmp_path: Path) -> None:
