@@ -25,33 +25,36 @@ import click
 from tests.benchmarks.children import Child
 from tests.benchmarks.cluster import Cluster
 from tests.processes.watching import events_of
+from tests.real_time import SLEEP_S, Sleeper, Stall
 
 BESIDE = ("nothing", "busy", "window")
-STALL_S = 0.030
-"""The machine woke a thread so much too late: less than a lease lasts, more than the settings allow for."""
-SLEEP_S = 0.005
 NEAR_S = 1.0
 LOOK_S = 10.0
 
 
-class Sleeper(threading.Thread):
-    """Notes when this machine stood still, by CLOCK_BOOTTIME, as the members note their events."""
+def boot_time() -> float:
+    """The clock of the members' events."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.stalls: list[tuple[float, float]] = []
-        """When it was noticed, and how many seconds too late."""
-        self.is_over = False
 
-    def run(self) -> None:
-        """Sleep, and look how long it took."""
-        before = time.clock_gettime(time.CLOCK_BOOTTIME)
-        while not self.is_over:
-            time.sleep(SLEEP_S)
-            now = time.clock_gettime(time.CLOCK_BOOTTIME)
-            if now - before - SLEEP_S > STALL_S:
-                self.stalls.append((now, now - before - SLEEP_S))
-            before = now
+@contextmanager
+def noted_stalls() -> Iterator[list[Stall]]:
+    """Note when this machine stood still; what the hypervisor says counts for nothing here."""
+    stalls: list[Stall] = []
+    is_over = threading.Event()
+    sleeper = Sleeper(stalls.append, boot_time, stolen=list)
+
+    def sleep() -> None:
+        while not is_over.wait(SLEEP_S):
+            sleeper.look()
+
+    thread = threading.Thread(target=sleep, daemon=True)
+    thread.start()
+    try:
+        yield stalls
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def keep_busy() -> None:
@@ -106,7 +109,6 @@ def tell(change: dict[str, Any], after_s: float) -> None:
 
 def watch(seconds: float, what: str) -> dict[str, object]:
     """Let them live, and say what changed."""
-    sleeper = Sleeper()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         beside(what) as worker,
@@ -114,26 +116,25 @@ def watch(seconds: float, what: str) -> dict[str, object]:
     ):
         time.sleep(5)  # votes are given in the first seconds
         known = {child: len(events_of(child, "HostChanged")) for child in cluster.members}
-        sleeper.start()
-        began = time.monotonic()
         changes: dict[str, float] = {}
         """Which epoch began when: each change is heard by all members."""
-        while (left := began + seconds - time.monotonic()) > 0:
-            time.sleep(min(LOOK_S, left))
-            for change in changes_since(known):
-                if change["epoch"] not in changes:
-                    changes[change["epoch"]] = change["at"]
-                    tell(change, time.monotonic() - began)
-        sleeper.is_over = True
+        with noted_stalls() as stalls:
+            began = time.monotonic()
+            while (left := began + seconds - time.monotonic()) > 0:
+                time.sleep(min(LOOK_S, left))
+                for change in changes_since(known):
+                    if change["epoch"] not in changes:
+                        changes[change["epoch"]] = change["at"]
+                        tell(change, time.monotonic() - began)
         frames = [child.ask("frames")["frames"] for child in cluster.members] if what == "window" else []
-    excused = [at for at in changes.values() if any(abs(at - stall) < NEAR_S for stall, _ in sleeper.stalls)]
+    excused = [at for at in changes.values() if any(abs(at - stall.at) < NEAR_S for stall in stalls)]
     return {
         "beside": what,
         "seconds": seconds,
         "false_changes": len(changes) - len(excused),
         "changes_at_stalls": len(excused),
-        "stalls": len(sleeper.stalls),
-        "longest_stall_ms": round(max((late for _, late in sleeper.stalls), default=0.0) * 1_000, 1),
+        "stalls": len(stalls),
+        "longest_stall_ms": round(max((stall.seconds for stall in stalls), default=0.0) * 1_000, 1),
         "frames": frames,
     }
 

@@ -40,7 +40,7 @@ def joined_by_code(screen: Screen, name: str, windows: list[Window], *options: s
     def type_code() -> None:
         code = host_of(windows).see(lambda f: f["table"]["code"] or None, "a code")
         window.click("ticket")
-        window.keys("ctrl+a")
+        window.keys("ctrl+u")
         window.type(code.lower().replace("-", " "))
         window.keys("Return")
 
